@@ -1,0 +1,1 @@
+"""Contracts: what a department promised to deliver, written once, driving everything else."""

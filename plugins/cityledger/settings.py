@@ -1,0 +1,63 @@
+"""Every setting of CityLedger, read from ``CITYLEDGER_*`` or from the embedded stack's file."""
+
+from __future__ import annotations
+
+import os
+from functools import lru_cache
+from pathlib import Path
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+PROJECT_DIR = Path(__file__).resolve().parents[2]
+
+
+def home_dir() -> Path:
+    """The folder that holds everything a local installation creates (default ``.cityledger``)."""
+    return Path(os.environ.get("CITYLEDGER_HOME", PROJECT_DIR / ".cityledger")).resolve()
+
+
+def stack_file() -> Path:
+    """Where ``cityledger up`` leaves the addresses of the embedded parts (mode 0600)."""
+    return home_dir() / "stack.env"
+
+
+class Settings(BaseSettings):
+    """Settings with embedded defaults.
+
+    A URL that the environment gives wins over the one in the embedded stack's file, so one
+    variable moves a part from embedded to external.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="CITYLEDGER_", extra="ignore")
+
+    home: Path = Field(default_factory=home_dir)
+    contracts_dir: Path = PROJECT_DIR / "contracts"
+    dbt_project_dir: Path = PROJECT_DIR / "dbt_project"
+    suites_dir: Path = PROJECT_DIR / "quality_checks" / "suites"
+    database_url: SecretStr | None = Field(
+        default=None, description="postgresql://user:password@host:port/database"
+    )
+    s3_url: SecretStr | None = Field(
+        default=None, description="http[s]://access-key:secret-key@host:port"
+    )
+    airflow_url: SecretStr | None = Field(
+        default=None, description="http[s]://user:password@host:port of Airflow's api-server"
+    )
+    bucket_prefix: str = Field(default="", description="Put before each bucket name")
+    threads: int = Field(default_factory=lambda: min(4, os.cpu_count() or 1), ge=1)
+    memory_limit_mb: int = Field(default=1024, ge=256, description="Bound for DuckDB, in MiB")
+    drop_dir: Path = Field(
+        default_factory=lambda: home_dir() / "drop",
+        description="The folder where departments put their files",
+    )
+    spool_dir: Path = Field(
+        default_factory=lambda: home_dir() / "spool",
+        description="Scratch space for bytes on their way to the landing bucket",
+    )
+
+
+@lru_cache(maxsize=1)
+def get_settings() -> Settings:
+    """The settings of this process (cached; tests call ``get_settings.cache_clear()``)."""
+    return Settings(_env_file=stack_file())
