@@ -1,0 +1,75 @@
+# One door to everything: `make` lists the targets.
+# Needs Python 3.11 to 3.13, make and a package registry; everything else is installed into .venv.
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+SCALE  ?= 1
+SEED   ?= 7
+
+.DEFAULT_GOAL := help
+.PHONY: help setup lock demo up down status test lint format unit bench realdata clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+# The lock is the one list of versions and hashes; uv itself is installed from it first.
+$(VENV)/.installed: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info[:2] <= (3, 13) else "Python 3.11, 3.12 or 3.13 is needed, this is %s: make PYTHON=python3.11 …" % sys.version.split()[0])'
+	@echo "→ 1/3 creating $(VENV)"
+	@$(PYTHON) -m venv $(VENV) || { echo "python3 -m venv failed: install your system's venv package (Debian: python3-venv)"; exit 1; }
+	@sed -n '/^uv==/,/[^\\]$$/p' requirements.lock > $(VENV)/uv.txt
+	@echo "→ 2/3 installing the locked packages, hashes checked (about 1 GB)"
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r $(VENV)/uv.txt
+	@$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes requirements.lock
+	@echo "→ 3/3 installing CityLedger"
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
+	@touch $@
+
+setup: $(VENV)/.installed ## Install everything into .venv (done by the other targets)
+
+lock: ## Resolve pyproject.toml into requirements.lock (after changing dependencies)
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --all-extras --generate-hashes \
+	  --no-emit-index-url --no-header --no-annotate pyproject.toml -o requirements.lock
+
+demo: setup ## Start the embedded stack and run a day of the demo city through it
+	@$(BIN)/cityledger demo --scale $(SCALE) --seed $(SEED)
+
+up: setup ## Start the embedded stack
+	@$(BIN)/cityledger up
+
+down: ## Stop the embedded stack
+	@$(BIN)/cityledger down
+
+status: ## Show the stack's parts and datasets × partitions × stages
+	@$(BIN)/cityledger status
+
+lint: setup ## Style, types, import boundaries, SQL, contracts, compose file
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+	$(BIN)/sqlfluff lint --disable-progress-bar dbt_project
+	$(BIN)/cityledger contract lint
+	$(BIN)/docker-compose --env-file infra/docker/example.env config --quiet
+
+format: setup ## Put style right where a tool can
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+	$(BIN)/sqlfluff fix --disable-progress-bar dbt_project
+
+test: lint ## Everything that CI checks: lint, then all tests on real local servers
+	$(BIN)/pytest -m "not realdata and not benchmark"
+
+unit: setup ## The quick tests only (no servers)
+	$(BIN)/pytest tests/unit tests/conventions
+
+realdata: setup ## Run the real extracts beside the project (../shared/realdata) through the DAGs
+	$(BIN)/pytest -m realdata tests/realdata
+
+bench: setup ## Measure; prints a table and writes .cityledger/bench/*.json
+	$(BIN)/python -m tests.benchmarks
+
+clean: ## Stop the stack and delete .venv and caches (.cityledger with your data stays)
+	@[ ! -x $(BIN)/cityledger ] || $(BIN)/cityledger down
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis
