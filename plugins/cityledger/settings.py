@@ -45,6 +45,9 @@ class Settings(BaseSettings):
         default=None, description="http[s]://user:password@host:port of Airflow's api-server"
     )
     bucket_prefix: str = Field(default="", description="Put before each bucket name")
+    pseudonym_key: SecretStr | None = Field(
+        default=None, min_length=32, description="Key of the pseudonyms in dim_person; never stored"
+    )
     threads: int = Field(default_factory=lambda: min(4, os.cpu_count() or 1), ge=1)
     memory_limit_mb: int = Field(default=1024, ge=256, description="Bound for DuckDB, in MiB")
     drop_dir: Path = Field(
