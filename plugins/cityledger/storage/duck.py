@@ -1,0 +1,152 @@
+"""DuckDB sessions: extensions from wheels, the object store's secret, the lake attached.
+
+Nothing is downloaded: the wheels bring the signed extension binaries. Secrets are bound as
+parameters, so neither a query log nor an error text holds them.
+"""
+
+from __future__ import annotations
+
+import fcntl
+from pathlib import Path
+from typing import Final
+
+import duckdb
+from duckdb_extensions import import_extension
+
+from cityledger.errors import CityLedgerError, UnavailableError
+from cityledger.settings import Settings
+from cityledger.storage.address import DatabaseAddress
+from cityledger.storage.endpoint import S3Endpoint
+from cityledger.storage.objects import LAKE
+
+EXTENSIONS: Final = ("httpfs", "ducklake", "postgres_scanner")
+CATALOGUE_SCHEMA: Final = "ducklake"
+
+
+def connect(
+    settings: Settings, *, lake: bool = False, read_only: bool = False
+) -> duckdb.DuckDBPyConnection:
+    """An in-memory DuckDB that can read and write ``s3://`` and, if asked, the lake.
+
+    Args:
+        settings: Addresses, threads and the memory limit.
+        lake: Attach the DuckLake catalogue as ``lake``.
+        read_only: Attach it read-only.
+
+    Raises:
+        UnavailableError: the catalogue's database or the object store does not answer, or is not
+            configured.
+    """
+    connection = duckdb.connect(
+        ":memory:",
+        config={
+            "extension_directory": str(extension_dir(settings)),
+            "autoinstall_known_extensions": "false",
+            "autoload_known_extensions": "false",
+            "threads": str(settings.threads),
+            "memory_limit": f"{settings.memory_limit_mb}MiB",
+            "temp_directory": str(settings.home / "duckdb" / "temp"),
+        },
+    )
+    try:
+        _load_extensions(connection, settings)
+        _create_s3_secret(connection, S3Endpoint.from_settings(settings))
+        if lake:
+            _attach_lake(connection, settings, read_only=read_only)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def extension_dir(settings: Settings) -> Path:
+    """Where the extensions are unpacked (DuckDB adds version and platform below it)."""
+    return settings.home / "duckdb" / "extensions"
+
+
+def install_extensions(settings: Settings) -> None:
+    """Unpack the extensions from their wheels, once; safe when processes start side by side."""
+    folder = extension_dir(settings)
+    if not _missing(folder):
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with duckdb.connect(":memory:", config={"extension_directory": str(folder)}) as scratch:
+            for name in _missing(folder):
+                import_extension(name, con=scratch)
+
+
+def data_path(settings: Settings) -> str:
+    """Where the lake's Parquet files lie."""
+    return f"s3://{settings.bucket_prefix}{LAKE}/"
+
+
+def snapshot_id(connection: duckdb.DuckDBPyConnection) -> int:
+    """The newest snapshot of the attached lake: the version of every table in it."""
+    row = connection.execute("SELECT max(snapshot_id) FROM lake.snapshots()").fetchone()
+    return int(row[0]) if row and row[0] is not None else 0
+
+
+def _missing(folder: Path) -> list[str]:
+    home = folder / f"v{duckdb.__version__}"
+    return [name for name in EXTENSIONS if not any(home.glob(f"*/{name}.duckdb_extension"))]
+
+
+def _load_extensions(connection: duckdb.DuckDBPyConnection, settings: Settings) -> None:
+    install_extensions(settings)
+    for name in EXTENSIONS:
+        connection.execute(f"LOAD {name}")
+
+
+def _create_s3_secret(connection: duckdb.DuckDBPyConnection, endpoint: S3Endpoint) -> None:
+    connection.execute(
+        "CREATE SECRET cityledger_s3 (TYPE s3, KEY_ID $key, SECRET $secret, ENDPOINT $host,"
+        " REGION $region, USE_SSL $secure, URL_STYLE 'path')",
+        {
+            "key": endpoint.access_key,
+            "secret": endpoint.secret_key,
+            "host": endpoint.host,
+            "region": endpoint.region,
+            "secure": endpoint.secure,
+        },
+    )
+
+
+def _attach_lake(
+    connection: duckdb.DuckDBPyConnection, settings: Settings, *, read_only: bool
+) -> None:
+    address = DatabaseAddress.from_settings(settings)
+    connection.execute(
+        "CREATE SECRET cityledger_catalogue (TYPE postgres, HOST $host, PORT $port,"
+        " DATABASE $database, USER $user, PASSWORD $password)",
+        {
+            "host": address.host,
+            "port": str(address.port),
+            "database": address.database,
+            "user": address.user,
+            "password": address.password,
+        },
+    )
+    connection.execute(
+        "CREATE SECRET cityledger_lake (TYPE ducklake, METADATA_PATH '', DATA_PATH $data,"
+        " METADATA_SCHEMA $schema,"
+        " METADATA_PARAMETERS MAP {'TYPE': 'postgres', 'SECRET': 'cityledger_catalogue'})",
+        {"data": data_path(settings), "schema": CATALOGUE_SCHEMA},
+    )
+    mode = " (READ_ONLY)" if read_only else ""
+    try:
+        connection.execute(f"ATTACH 'ducklake:cityledger_lake' AS lake{mode}")
+    except duckdb.IOException as error:
+        raise UnavailableError(
+            f"the lake's catalogue in the database at {address.host}:{address.port} "
+            "cannot be opened",
+            fix="check `cityledger status`; start the database or correct CITYLEDGER_DATABASE_URL",
+            code="lake_unavailable",
+        ) from error
+    except duckdb.Error as error:
+        raise CityLedgerError(
+            f"the lake does not fit its catalogue: {str(error).splitlines()[0]}",
+            fix="use the CITYLEDGER_BUCKET_PREFIX and database that the lake was made with",
+            code="lake_mismatch",
+        ) from error
