@@ -1,0 +1,413 @@
+"""The rules of a contract: those that its columns imply, and those that it names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from cityledger.contracts.catalogue import RuleCatalogue
+from cityledger.contracts.columns import NAME, check_pattern
+from cityledger.contracts.identity import DatasetId
+from cityledger.contracts.model import Column, ColumnType, RuleSpec, Scope, Severity, Threshold
+from cityledger.contracts.node import Node, nearest
+
+# GB/T 36344-2018: the 20 indicators under their dimensions.
+DIMENSIONS: Mapping[str, tuple[str, ...]] = {
+    "conformity": ("0101", "0102", "0103", "0104", "0105", "0106"),
+    "completeness": ("0201", "0202"),
+    "accuracy": ("0301", "0302", "0303", "0304", "0305"),
+    "consistency": ("0401", "0402"),
+    "timeliness": ("0501", "0502", "0503"),
+    "accessibility": ("0601", "0602"),
+}
+_DIMENSION_OF = {code: name for name, codes in DIMENSIONS.items() for code in codes}
+# ODCS names two dimensions that GB/T 36344 counts under others.
+_DEFAULT_CODE = {
+    "conformity": "0104",
+    "completeness": "0201",
+    "accuracy": "0301",
+    "consistency": "0402",
+    "timeliness": "0503",
+    "accessibility": "0602",
+    "coverage": "0202",
+    "uniqueness": "0304",
+}
+_METRICS = {
+    "nullValues": "not_null",
+    "missingValues": "not_null",
+    "duplicateValues": "unique",
+    "invalidValues": "type",
+    "rowCount": "row_count",
+}
+_LIBRARY_CODE = {
+    "type": "0302",
+    "not_null": "0201",
+    "in_set": "0101",
+    "pattern": "0302",
+    "length": "0302",
+    "between": "0302",
+    "unique": "0304",
+    "row_count": "0202",
+}
+_OPERATORS = (
+    "mustBe",
+    "mustNotBe",
+    "mustBeGreaterThan",
+    "mustBeGreaterOrEqualTo",
+    "mustBeLessThan",
+    "mustBeLessOrEqualTo",
+    "mustBeBetween",
+    "mustNotBeBetween",
+)
+_COMMON_KEYS = (
+    "id",
+    "type",
+    "name",
+    "description",
+    "dimension",
+    "severity",
+    "unit",
+    "businessImpact",
+    *_OPERATORS,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Draft:
+    """A rule without its key."""
+
+    rule: str
+    columns: tuple[str, ...]
+    part: str
+    gb_code: str
+    severity: Severity = Severity.BLOCK
+    scope: Scope = Scope.ROW
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    threshold: Threshold | None = None
+    description: str = ""
+
+
+def resolve_rules(
+    table: Node,
+    dataset: DatasetId,
+    columns: tuple[Column, ...],
+    catalogue: RuleCatalogue | None,
+) -> tuple[RuleSpec, ...]:
+    """All rules of a contract, in a stable order.
+
+    Implied rules come first, column by column, then the composite key, then ``quality`` entries
+    in the file's order; an entry for the columns and the rule of an implied one replaces it in
+    place.
+    """
+    drafts = {(draft.rule, draft.columns): draft for draft in _implied(columns)}
+    extra: list[_Draft] = []
+    for draft in _explicit(table, columns, catalogue):
+        implied = drafts.get((draft.rule, draft.columns))
+        if implied is None:
+            extra.append(draft)
+        else:
+            arguments = {**implied.arguments, **draft.arguments}
+            drafts[draft.rule, draft.columns] = replace(
+                draft, part=implied.part, scope=implied.scope, arguments=arguments
+            )
+    return tuple(_keyed(dataset, [*drafts.values(), *extra]))
+
+
+def _keyed(dataset: DatasetId, drafts: list[_Draft]) -> Iterator[RuleSpec]:
+    seen: dict[str, int] = {}
+    for draft in drafts:
+        base = f"{dataset}.{draft.part}.{draft.rule}"
+        seen[base] = seen.get(base, 0) + 1
+        yield RuleSpec(
+            key=base if seen[base] == 1 else f"{base}.{seen[base]}",
+            rule=draft.rule,
+            columns=draft.columns,
+            severity=draft.severity,
+            gb_code=draft.gb_code,
+            dimension=_DIMENSION_OF[draft.gb_code],
+            scope=draft.scope,
+            arguments=draft.arguments,
+            threshold=draft.threshold,
+            description=draft.description,
+        )
+
+
+# --- implied by columns ------------------------------------------------------------------------
+
+
+def _implied(columns: tuple[Column, ...]) -> Iterator[_Draft]:
+    keys = tuple(column.name for column in columns if column.primary_key)
+    for column in columns:
+        for rule, arguments in _column_rules(column):
+            yield _library(rule, (column.name,), column.name, arguments)
+        if column.unique or keys == (column.name,):
+            yield _library("unique", (column.name,), column.name, {})
+    if len(keys) > 1:
+        yield _library("unique", keys, "_key", {})
+
+
+def _column_rules(column: Column) -> Iterator[tuple[str, dict[str, Any]]]:
+    options = column.options
+    if column.type is not ColumnType.STRING or column.semantic_type is not None:
+        yield "type", {}
+    if column.required or column.primary_key:
+        yield "not_null", {}
+    if column.enum:
+        yield "in_set", {"values": list(column.enum)}
+    if "pattern" in options:
+        yield "pattern", {"pattern": options["pattern"]}
+    for rule, low, high in (
+        ("length", "minLength", "maxLength"),
+        ("between", "minimum", "maximum"),
+    ):
+        bounds = {"minimum": options.get(low), "maximum": options.get(high)}
+        given = {name: bound for name, bound in bounds.items() if bound is not None}
+        if given:
+            yield rule, given
+
+
+def _library(rule: str, columns: tuple[str, ...], part: str, arguments: dict[str, Any]) -> _Draft:
+    scope = Scope.DATASET if rule in ("unique", "row_count") else Scope.ROW
+    return _Draft(rule, columns, part, _LIBRARY_CODE[rule], scope=scope, arguments=arguments)
+
+
+# --- written in the contract -------------------------------------------------------------------
+
+
+def _explicit(
+    table: Node, columns: tuple[Column, ...], catalogue: RuleCatalogue | None
+) -> Iterator[_Draft]:
+    reader = _QualityReader(tuple(column.name for column in columns), catalogue)
+    for node in table["properties"].items():
+        name = node["name"].value
+        for entry in node["quality"].items():
+            draft = reader.read(entry, name if isinstance(name, str) else None)
+            if draft is not None:
+                yield draft
+    for entry in table["quality"].items():
+        draft = reader.read(entry, None)
+        if draft is not None:
+            yield draft
+
+
+@dataclass(frozen=True, slots=True)
+class _QualityReader:
+    """Reads ``quality`` entries of one contract."""
+
+    names: tuple[str, ...]
+    catalogue: RuleCatalogue | None
+
+    def read(self, entry: Node, column: str | None) -> _Draft | None:
+        """One entry; None if it can't be understood (noted)."""
+        kind = entry["type"].choice(("library", "custom"), required=True)
+        if kind == "library":
+            draft = self._metric(entry, column)
+        elif kind == "custom":
+            draft = self._custom(entry, column)
+        else:
+            draft = None
+        if draft is None:
+            return None
+        return replace(
+            draft,
+            severity=_severity(entry, required=kind == "custom"),
+            description=entry["description"].text() or entry["name"].text() or "",
+        )
+
+    def _metric(self, entry: Node, column: str | None) -> _Draft | None:
+        self._only(entry, "metric", "arguments")
+        metric = entry["metric"].choice(tuple(_METRICS), required=True)
+        if metric is None:
+            return None
+        if metric == "rowCount":
+            return self._row_count(entry, column)
+        rule = _METRICS[metric]
+        arguments: dict[str, Any] = {}
+        if metric == "invalidValues":
+            rule, arguments = _invalid_values(entry["arguments"])
+        elif metric == "duplicateValues":
+            entry["arguments"].only(("properties",))
+        else:
+            entry["arguments"].only(())
+        columns = self._columns(entry["arguments"]["properties"], column)
+        if not columns:
+            entry.add(f"{metric} of which column?", "put it under the column's 'quality'")
+            return None
+        draft = _library(rule, columns, _part(columns), arguments)
+        code = self._code(entry, None) if entry["dimension"].present else draft.gb_code
+        return replace(draft, gb_code=code, threshold=_threshold(entry))
+
+    def _row_count(self, entry: Node, column: str | None) -> _Draft | None:
+        entry["arguments"].only(())
+        bounds = _row_bounds(entry)
+        if column is not None:
+            entry["metric"].add("rowCount on a column", "move it to the schema's 'quality'")
+            return None
+        if not bounds:
+            entry.add("rowCount without a bound", "add mustBeGreaterThan, mustBeBetween …")
+            return None
+        return replace(_library("row_count", (), "_table", bounds), threshold=Threshold(0.0))
+
+    def _custom(self, entry: Node, column: str | None) -> _Draft | None:
+        self._only(entry, "engine", "implementation")
+        entry["engine"].choice(("cityledger",), required=True)
+        entry["name"].text(required=True, what="a short name")
+        implementation = entry["implementation"].mapping()
+        implementation.only(("rule", "arguments", "columns", "scope", "gbCode"))
+        rule = implementation["rule"].text(required=True, what="a rule of quality_checks/rules")
+        columns = self._columns(implementation["columns"], column)
+        arguments = implementation["arguments"].mapping()
+        scope = implementation["scope"].choice([known.value for known in Scope])
+        code = self._code(entry, implementation["gbCode"])
+        if rule is None:
+            return None
+        self._check_rule(implementation["rule"], rule, arguments)
+        return _Draft(
+            rule,
+            columns,
+            _part(columns),
+            code,
+            scope=Scope(scope or Scope.ROW),
+            arguments=arguments.value if isinstance(arguments.value, dict) else {},
+            threshold=_threshold(entry),
+        )
+
+    def _only(self, entry: Node, *more: str) -> None:
+        known = (*_COMMON_KEYS, *more)
+        for key in entry.keys():  # noqa: SIM118 Node is no mapping
+            if key not in known and entry[key].path not in entry.findings.paths:
+                entry[key].add(
+                    f"'{key}' does nothing in this kind of rule", nearest(key, known), at_key=True
+                )
+
+    def _columns(self, node: Node, column: str | None) -> tuple[str, ...]:
+        if not node.present:
+            return (column,) if column is not None else ()
+        names = node.texts()
+        for index, name in enumerate(names):
+            if name not in self.names:
+                node[index].add(f"no column '{name}'", nearest(name, self.names))
+        return names
+
+    def _code(self, entry: Node, given: Node | None) -> str:
+        dimension = entry["dimension"].choice(tuple(_DEFAULT_CODE), required=True)
+        code = given.text() if given is not None else None
+        default = _DEFAULT_CODE[dimension or "conformity"]
+        if code is None or given is None:
+            return default
+        if code not in _DIMENSION_OF:
+            given.add(f"'{code}' is no GB/T 36344 indicator", nearest(code, _DIMENSION_OF))
+            return default
+        if dimension is not None and _DIMENSION_OF[code] != _DIMENSION_OF[default]:
+            given.add(
+                f"{code} belongs to {_DIMENSION_OF[code]}, not to {dimension}",
+                "correct the dimension or the code",
+            )
+            return default
+        return code
+
+    def _check_rule(self, node: Node, rule: str, arguments: Node) -> None:
+        if not NAME.match(rule):
+            node.add(f"'{rule}' is not the name of a rule", "lower snake case: not_before")
+        if self.catalogue is None:
+            return
+        known = self.catalogue.rules.get(rule)
+        if known is None:
+            node.add(f"unknown rule '{rule}'", nearest(rule, self.catalogue.rules))
+            return
+        arguments.only(known.allowed)
+        for name in sorted(known.required - set(arguments.keys())):
+            node.add(f"rule {rule} needs argument '{name}'", f"add arguments: {{{name}: …}}")
+
+
+def _part(columns: tuple[str, ...]) -> str:
+    return {0: "_table", 1: columns[0] if columns else ""}.get(len(columns), "_row")
+
+
+def _severity(entry: Node, *, required: bool) -> Severity:
+    known = [severity.value for severity in Severity]
+    return Severity(entry["severity"].choice(known, required=required) or Severity.BLOCK)
+
+
+def _invalid_values(arguments: Node) -> tuple[str, dict[str, Any]]:
+    arguments.mapping().only(("validValues", "pattern"))
+    if arguments["validValues"].present:
+        return "in_set", {"values": list(arguments["validValues"].texts())}
+    pattern = arguments["pattern"].text()
+    if pattern is not None:
+        check_pattern(arguments["pattern"], pattern)
+        return "pattern", {"pattern": pattern}
+    return "type", {}
+
+
+# --- thresholds --------------------------------------------------------------------------------
+
+
+def _threshold(entry: Node) -> Threshold | None:
+    """How many failing elements are borne: ``mustBe: 0``, ``mustBeLess…`` in rows or percent."""
+    unit = entry["unit"].choice(("rows", "percent"))
+    given = [name for name in _OPERATORS if entry[name].present]
+    if not given:
+        if unit is not None:
+            entry["unit"].add("a unit without a threshold", "add mustBeLessOrEqualTo: …")
+        return None
+    if len(given) > 1:
+        entry[given[1]].add(f"'{given[0]}' and '{given[1]}' together", "keep one", at_key=True)
+    maximum = _maximum(entry[given[0]], given[0], unit or "rows")
+    if maximum is None:
+        return None
+    reason = entry["businessImpact"].text() or ""
+    return Threshold(maximum, unit or "rows", reason)
+
+
+def _maximum(node: Node, operator: str, unit: str) -> float | None:
+    value = node.number()
+    if value is None:
+        return None
+    allowed = operator == "mustBeLessOrEqualTo" or (operator == "mustBe" and value == 0)
+    if operator == "mustBeLessThan" and unit == "rows":
+        allowed, value = True, value - 1
+    if not allowed:
+        node.add(
+            f"'{operator}: {value:g}' is no bound on failing {unit}",
+            "write mustBe: 0 or mustBeLessOrEqualTo: N",
+            at_key=True,
+        )
+        return None
+    if unit == "percent" and not 0 <= value <= 100:
+        node.add(f"{value:g} is no percentage", "write 0 to 100 (5 means five in a hundred)")
+        return None
+    if unit == "rows" and (value < 0 or value != int(value)):
+        node.add(f"{value:g} is no number of rows", "write a whole number, 0 or more")
+        return None
+    return float(value)
+
+
+def _row_bounds(entry: Node) -> dict[str, int]:
+    entry["unit"].choice(("rows",))
+    shift = {
+        "mustBe": ((0, "minimum"), (0, "maximum")),
+        "mustBeGreaterThan": ((1, "minimum"),),
+        "mustBeGreaterOrEqualTo": ((0, "minimum"),),
+        "mustBeLessThan": ((-1, "maximum"),),
+        "mustBeLessOrEqualTo": ((0, "maximum"),),
+    }
+    bounds: dict[str, int] = {}
+    for operator in _OPERATORS:
+        node = entry[operator]
+        if not node.present:
+            continue
+        if operator == "mustBeBetween":
+            pair = zip(("minimum", "maximum"), node.items(), strict=False)
+            given = {name: item.integer(minimum=0) for name, item in pair}
+            bounds.update({name: bound for name, bound in given.items() if bound is not None})
+        elif operator in shift:
+            value = node.integer(minimum=0)
+            if value is not None:
+                bounds.update({name: value + step for step, name in shift[operator]})
+        else:
+            node.add(f"'{operator}' on a row count", "use mustBeBetween", at_key=True)
+    if bounds.get("minimum", 0) > bounds.get("maximum", 2**63):
+        entry.add("no row count can pass these bounds", "correct them")
+    return bounds
