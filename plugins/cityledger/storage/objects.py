@@ -51,7 +51,6 @@ _TRANSIENT: Final = frozenset(
         "ServiceUnavailable",
         "InternalError",
         "RequestTimeout",
-        "XMinioServerNotInitialized",
     }
 )
 _REFUSED: Final = frozenset({"AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch"})
@@ -122,8 +121,7 @@ class ObjectStore:
     ) -> ObjectRef:
         """Upload a file, hashing it while it is sent.
 
-        Args:
-            sha256: What the bytes must hash to; without it the file is hashed before.
+        The bytes must hash to ``sha256``; without it the file is hashed before.
 
         Raises:
             BadInputError: the file's bytes hash to something else; nothing is stored.

@@ -100,7 +100,8 @@ CREATE TABLE cityledger.validation (
     saved_at TIMESTAMP WITH TIME ZONE DEFAULT clock_timestamp() NOT NULL,
     PRIMARY KEY (id)
 );
-CREATE INDEX validation_latest ON cityledger.validation (dataset, partition, delivery, contract_sha256, id);
+CREATE INDEX validation_latest
+    ON cityledger.validation (dataset, partition, delivery, contract_sha256, id);
 CREATE TABLE cityledger.indicator_value (
     id BIGINT GENERATED ALWAYS AS IDENTITY,
     publication_id BIGINT NOT NULL,
@@ -114,7 +115,8 @@ CREATE TABLE cityledger.indicator_value (
     PRIMARY KEY (id),
     FOREIGN KEY(publication_id) REFERENCES cityledger.publication (id)
 );
-CREATE INDEX ix_cityledger_indicator_value_publication_id ON cityledger.indicator_value (publication_id);
+CREATE INDEX ix_cityledger_indicator_value_publication_id
+    ON cityledger.indicator_value (publication_id);
 CREATE TABLE cityledger.model_result (
     id BIGINT GENERATED ALWAYS AS IDENTITY,
     standardisation_id BIGINT NOT NULL,
@@ -127,7 +129,8 @@ CREATE TABLE cityledger.model_result (
     PRIMARY KEY (id),
     FOREIGN KEY(standardisation_id) REFERENCES cityledger.standardisation (id)
 );
-CREATE INDEX ix_cityledger_model_result_standardisation_id ON cityledger.model_result (standardisation_id);
+CREATE INDEX ix_cityledger_model_result_standardisation_id
+    ON cityledger.model_result (standardisation_id);
 CREATE TABLE cityledger.rule_result (
     id BIGINT GENERATED ALWAYS AS IDENTITY,
     validation_id BIGINT NOT NULL,
@@ -148,7 +151,8 @@ CREATE TABLE cityledger.rule_result (
     UNIQUE (validation_id, key),
     FOREIGN KEY(validation_id) REFERENCES cityledger.validation (id)
 );
-CREATE INDEX ix_cityledger_rule_result_validation_id ON cityledger.rule_result (validation_id);
+CREATE INDEX ix_cityledger_rule_result_validation_id
+    ON cityledger.rule_result (validation_id);
 CREATE TABLE cityledger.staged (
     id BIGINT GENERATED ALWAYS AS IDENTITY,
     standardisation_id BIGINT NOT NULL,
