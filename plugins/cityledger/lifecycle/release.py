@@ -1,0 +1,105 @@
+"""Release: the gate between a validated delivery and standardisation.
+
+A held delivery waits for its steward; what an earlier delivery of the partition released stays in
+use until then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from cityledger.contracts.model import Contract, Gate, Severity
+from cityledger.records import (
+    Accounting,
+    Decision,
+    Release,
+    RuleResult,
+    RuleStatus,
+    Validation,
+)
+
+
+def release(
+    validation: Validation, contract: Contract, *, decision: Decision | None = None
+) -> Release:
+    """Judge a validated delivery by the contract's gate, or apply the steward's decision.
+
+    Without a decision the delivery is released when the gate has no objection. With one, the
+    decision counts; the gate's reasons are kept beside it.
+    """
+    reasons = tuple(_objections(validation, contract.gate))
+    return Release(
+        dataset=validation.dataset,
+        partition=validation.partition,
+        delivery=validation.delivery,
+        contract_sha256=validation.contract_sha256,
+        validated=validation.validated,
+        rows=validation.accounting.validated,
+        released=decision.approved if decision else not reasons,
+        reasons=reasons,
+        decision=decision,
+    )
+
+
+def _objections(validation: Validation, gate: Gate) -> Iterator[str]:
+    accounting = validation.accounting
+    yield from _declared(accounting)
+    yield from _share(
+        accounting.quarantined,
+        accounting.parsed,
+        gate.max_quarantined_percent,
+        "quarantined",
+        "隔离行",
+    )
+    yield from _share(
+        accounting.rejected - accounting.expected_rejects,
+        accounting.extracted,
+        gate.max_rejected_percent,
+        "rejected",
+        "拒收行",
+    )
+    if accounting.validated < gate.min_rows:
+        yield (
+            f"{accounting.validated} validated rows, at least {gate.min_rows} required"
+            f"（合格行 {accounting.validated} 少于下限 {gate.min_rows}）"
+        )
+    for result in validation.results:
+        yield from _rule(result)
+
+
+def _declared(accounting: Accounting) -> Iterator[str]:
+    # A department that declares a count may or may not count its own 合计 rows and notes.
+    extracted, foreseen = accounting.extracted, accounting.expected_rejects
+    if accounting.declared not in {None, extracted, extracted - foreseen}:
+        yield (
+            f"{accounting.declared} rows declared, {extracted} extracted"
+            f"（申报 {accounting.declared} 行，实收 {extracted} 行）"
+        )
+
+
+def _share(part: int, whole: int, limit: float, what: str, chinese: str) -> Iterator[str]:
+    # Compared without division, so that exactly the limit passes whatever the float rounding.
+    if part * 100 > limit * whole:
+        percent = f"{100 * part / whole:.2f}" if whole else "100"
+        yield (
+            f"{part} of {whole} rows {what} ({percent} %), at most {limit:g} % allowed"
+            f"（{chinese} {part}/{whole}，占 {percent}%，上限 {limit:g}%）"
+        )
+
+
+def _rule(result: RuleResult) -> Iterator[str]:
+    if result.severity is Severity.INFO:
+        return
+    if result.status is RuleStatus.ERROR:
+        yield f"rule {result.key} could not be checked（规则未能执行）"
+    elif result.status is RuleStatus.FAILED:
+        yield (
+            f"rule {result.key}: {result.failed} of {result.evaluated} failed, "
+            f"at most {_limit(result)} allowed（规则不合格 {result.failed}/{result.evaluated}）"
+        )
+
+
+def _limit(result: RuleResult) -> str:
+    if result.threshold is None:
+        return "0"
+    return f"{result.threshold:g}{' %' if result.threshold_unit == 'percent' else ''}"
