@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from cityledger.contracts.model import ColumnType, Scope
+
 
 @dataclass(frozen=True, slots=True)
 class Arguments:
@@ -16,6 +18,32 @@ class Arguments:
 
     allowed: frozenset[str] = frozenset()
     required: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class RuleFacts(Arguments):
+    """What a contract must know about a named rule.
+
+    Attributes:
+        least_columns: Fewest columns to name.
+        scopes: Scopes that it can judge; empty for any.
+    """
+
+    least_columns: int = 0
+    scopes: frozenset[Scope] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class ValueTypeFacts(Arguments):
+    """What a contract must know about a value type.
+
+    Attributes:
+        types: Logical types that its columns may have; empty for any.
+        suffixes: It adds a column ``<column>_<suffix>`` for each of them.
+    """
+
+    types: frozenset[ColumnType] = frozenset()
+    suffixes: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +56,6 @@ class RuleCatalogue:
         connectors: Connector → its options, ``path`` included; None skips the check.
     """
 
-    rules: Mapping[str, Arguments] = field(default_factory=dict)
-    value_types: Mapping[str, Arguments] = field(default_factory=dict)
+    rules: Mapping[str, RuleFacts] = field(default_factory=dict)
+    value_types: Mapping[str, ValueTypeFacts] = field(default_factory=dict)
     connectors: Mapping[str, Arguments] | None = None

@@ -45,6 +45,8 @@ def resolve_columns(table: Node, catalogue: RuleCatalogue | None) -> tuple[Colum
     kept = [column for column in columns if column is not None]
     _check_names(table, [column.name if column else None for column in columns])
     _check_headers(table, columns)
+    if catalogue is not None:
+        _check_extras(table, columns, catalogue)
     return tuple(kept)
 
 
@@ -58,7 +60,8 @@ def _column(node: Node, catalogue: RuleCatalogue | None) -> Column | None:
     business_name = node["businessName"].text(required=True, what="the header text") or ""
     type_ = ColumnType(kind or ColumnType.STRING)
     options = _type_options(node["logicalTypeOptions"], type_)
-    semantic_type, own_options = _value_type(node, properties, catalogue)
+    semantic_type, own_options = _value_type(node, properties)
+    _check_value_type(node, properties, semantic_type, type_, catalogue)
     column = Column(
         name=name or "",
         type=type_,
@@ -114,40 +117,50 @@ def _enum(node: Node) -> tuple[str, ...]:
     return tuple(values)
 
 
-def _value_type(
-    node: Node, properties: dict[str, Node], catalogue: RuleCatalogue | None
-) -> tuple[str | None, dict[str, Any]]:
-    """The value type and its options.
-
-    ``semanticType`` is read, too, unless it holds one of the roles that ODCS 3.2 reserves it for.
-    """
-    source = properties.get("valueType", node["semanticType"])
-    name = source.text()
-    if name in _MODELLING_ROLES:
-        name = None
+def _value_type(node: Node, properties: dict[str, Node]) -> tuple[str | None, dict[str, Any]]:
+    """The value type and its options."""
+    role = node["semanticType"].text()
+    if role is not None and role not in _MODELLING_ROLES:
+        node["semanticType"].add(
+            f"ODCS keeps semanticType for {', '.join(_MODELLING_ROLES)}",
+            f"write customProperties: [{{property: valueType, value: {role}}}]",
+            at_key=True,
+        )
+    name = properties["valueType"].text() if "valueType" in properties else None
     if name is not None and not NAME.match(name):
-        source.add(f"'{name}' is not the name of a value type", "lower snake case: citizen_id")
-        name = None
-    options = properties["options"].mapping() if "options" in properties else None
-    given = options.value if options is not None and isinstance(options.value, dict) else {}
-    if options is not None and name is None:
+        properties["valueType"].add(
+            f"'{name}' is not the name of a value type", "lower snake case: citizen_id"
+        )
+        return None, {}
+    if "options" not in properties:
+        return name, {}
+    options = properties["options"].mapping()
+    if name is None:
         options.add("options without a value type", "add customProperty valueType")
-    if catalogue is not None and name is not None:
-        _check_value_type(source, options, name, catalogue)
-    return name, given
+    return name, options.value if isinstance(options.value, dict) else {}
 
 
 def _check_value_type(
-    source: Node, options: Node | None, name: str, catalogue: RuleCatalogue
+    node: Node,
+    properties: dict[str, Node],
+    name: str | None,
+    kind: ColumnType,
+    catalogue: RuleCatalogue | None,
 ) -> None:
-    known = catalogue.value_types.get(name)
-    if known is None:
+    if catalogue is None or name is None:
+        return
+    source = properties["valueType"]
+    facts = catalogue.value_types.get(name)
+    if facts is None:
         source.add(f"unknown value type '{name}'", nearest(name, catalogue.value_types))
         return
-    if options is not None:
-        options.only(known.allowed)
-    missing = known.required - set(options.keys() if options is not None else ())
-    for option in sorted(missing):
+    if facts.types and kind not in facts.types:
+        node["logicalType"].add(
+            f"a {name} is no {kind.value}", f"write {' or '.join(sorted(facts.types))}"
+        )
+    options = properties.get("options", node["options"])
+    options.only(facts.allowed)
+    for option in sorted(facts.required - set(options.keys())):
         source.add(
             f"value type {name} needs option '{option}'",
             f"add customProperty options: {{{option}: …}}",
@@ -248,6 +261,21 @@ def _check_headers(table: Node, columns: list[Column | None]) -> None:
                 table["properties"][index].add(
                     f"header '{header}' could mean '{owner}' or '{column.name}'",
                     "give each header text to one column only",
+                )
+
+
+def _check_extras(table: Node, columns: list[Column | None], catalogue: RuleCatalogue) -> None:
+    """Columns that value types add must not have the name of another column."""
+    names = {column.name for column in columns if column}
+    for index, column in enumerate(columns):
+        if column is None or column.semantic_type not in catalogue.value_types:
+            continue
+        for suffix in sorted(catalogue.value_types[column.semantic_type].suffixes):
+            extra = f"{column.name}_{suffix}"
+            if extra in names:
+                table["properties"][index].add(
+                    f"value type {column.semantic_type} adds a column '{extra}', which is there",
+                    "rename one of the two",
                 )
 
 

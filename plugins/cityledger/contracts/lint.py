@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 from cityledger.contracts.catalogue import RuleCatalogue
+from cityledger.contracts.city import AREA_LIST, City, read_city
+from cityledger.contracts.codes import read_codes
+from cityledger.contracts.glossary import Term, read_glossary
 from cityledger.contracts.model import Contract
-from cityledger.contracts.resolve import SUFFIX, resolve
+from cityledger.contracts.node import Node, nearest
+from cityledger.contracts.resolve import SUFFIX, Resolved, resolve
 from cityledger.contracts.violations import ContractError, Violation
 
 __all__ = ["ContractError", "Report", "Violation", "examine", "lint"]
+
+CODES = "codes"
+_CODE_SUFFIXES = (".yaml", ".csv")
+_TOP_FILES = ("city.yaml", "columns.yaml")
+_Read = TypeVar("_Read")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,20 +52,107 @@ def examine(directory: Path, catalogue: RuleCatalogue | None = None) -> Report:
             ``columns.yaml`` and ``codes/``.
         catalogue: Known rules, value types and connectors.
     """
-    violations: list[Violation] = []
-    contracts: dict[str, Contract] = {}
-    files = 0
-    for path in _contract_files(directory):
-        files += 1
+    if not directory.is_dir():
+        missing = Violation(directory, 1, 1, "there is no such directory", "check the path")
+        return Report({}, [missing], 0)
+    house = _House(directory, catalogue)
+    return house.examine()
+
+
+@dataclass(slots=True)
+class _House:
+    """One run of the lint."""
+
+    directory: Path
+    catalogue: RuleCatalogue | None
+    violations: list[Violation] = field(default_factory=list)
+    files: int = 0
+
+    def examine(self) -> Report:
+        """Read shared files first: contracts are checked against them."""
+        city = self._shared("city.yaml", read_city)
+        glossary = self._shared("columns.yaml", read_glossary) or {}
+        lists = self._code_lists(city)
+        contracts: dict[str, Contract] = {}
+        for path in self._contract_files():
+            resolved = self._read(path, lambda file: resolve(file, self.catalogue))
+            if resolved is None:
+                continue
+            self._check_house(resolved, city, glossary, lists)
+            self.violations += resolved.violations
+            contracts[str(resolved.contract.id)] = resolved.contract
+        if not contracts and not self.violations:
+            self._note(self.directory, "no contracts here", f"add <department>/<dataset>{SUFFIX}")
+        return Report(contracts, sorted(set(self.violations)), self.files)
+
+    def _shared(self, name: str, read: Callable[[Path], _Read]) -> _Read | None:
+        path = self.directory / name
+        return self._read(path, read) if path.exists() else None
+
+    def _read(self, path: Path, read: Callable[[Path], _Read]) -> _Read | None:
+        self.files += 1
         try:
-            resolved = resolve(path, catalogue)
+            return read(path)
         except ContractError as error:
-            violations += error.violations
-            continue
-        violations += resolved.violations
-        contracts[str(resolved.contract.id)] = resolved.contract
-    return Report(contracts, sorted(set(violations)), files)
+            self.violations += error.violations
+            return None
+
+    def _code_lists(self, city: City | None) -> frozenset[str]:
+        names = {AREA_LIST} if city is not None else set()
+        for path in sorted((self.directory / CODES).glob("*")):
+            if path.suffix not in _CODE_SUFFIXES:
+                self._note(path, "no code list", "code lists are .yaml or .csv files")
+            elif path.stem in names:
+                self._note(path, f"a second code list '{path.stem}'", "keep one")
+            else:
+                self._read(path, read_codes)
+            names.add(path.stem)
+        return frozenset(names)
+
+    def _contract_files(self) -> Iterator[Path]:
+        for path in sorted(self.directory.rglob("*.y*ml")):
+            place = path.relative_to(self.directory).parts
+            if len(place) == 2 and path.name.endswith(SUFFIX):
+                yield path
+            elif place[0] != CODES and path.name not in _TOP_FILES:
+                self._note(path, "nobody reads this file", f"<department>/<dataset>{SUFFIX}")
+
+    def _note(self, path: Path, message: str, fix: str) -> None:
+        self.violations.append(Violation(path, 1, 1, message, fix))
+
+    # --- checks that need more than one file ---
+
+    def _check_house(
+        self,
+        resolved: Resolved,
+        city: City | None,
+        glossary: Mapping[str, Term],
+        lists: frozenset[str],
+    ) -> None:
+        root, contract = resolved.root, resolved.contract
+        if city is not None and city.department(contract.id.department) is None:
+            known = [department.id for department in city.departments]
+            root["domain"].add(
+                f"'{contract.id.department}' is no department of city.yaml",
+                nearest(contract.id.department, known),
+            )
+        columns = {column.name: column for column in contract.columns}
+        for node in root["schema"][0]["properties"].items():
+            name = node["name"].value
+            if name in glossary and name in columns:
+                for part, expected in glossary[name].disagreements(columns[name]):
+                    node.add(
+                        f"column '{name}' disagrees with columns.yaml in {part}",
+                        f"write {part}: {expected}, or rename the column",
+                    )
+        for arguments in _rule_arguments(root):
+            codes = arguments["codes"]
+            if isinstance(codes.value, str) and codes.value not in lists:
+                codes.add(f"there is no code list '{codes.value}'", nearest(codes.value, lists))
 
 
-def _contract_files(directory: Path) -> Iterator[Path]:
-    yield from sorted(directory.glob(f"*/*{SUFFIX}"))
+def _rule_arguments(root: Node) -> Iterator[Node]:
+    table = root["schema"][0]
+    for owner in (*table["properties"].items(), table):
+        for entry in owner["quality"].items():
+            yield entry["implementation"]["arguments"]

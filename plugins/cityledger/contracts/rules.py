@@ -262,7 +262,7 @@ class _QualityReader:
         code = self._code(entry, implementation["gbCode"])
         if rule is None:
             return None
-        self._check_rule(implementation["rule"], rule, arguments)
+        self._check_rule(implementation, rule, len(columns))
         return _Draft(
             rule,
             columns,
@@ -307,7 +307,8 @@ class _QualityReader:
             return default
         return code
 
-    def _check_rule(self, node: Node, rule: str, arguments: Node) -> None:
+    def _check_rule(self, implementation: Node, rule: str, columns: int) -> None:
+        node, arguments = implementation["rule"], implementation["arguments"]
         if not NAME.match(rule):
             node.add(f"'{rule}' is not the name of a rule", "lower snake case: not_before")
         if self.catalogue is None:
@@ -319,6 +320,17 @@ class _QualityReader:
         arguments.only(known.allowed)
         for name in sorted(known.required - set(arguments.keys())):
             node.add(f"rule {rule} needs argument '{name}'", f"add arguments: {{{name}: …}}")
+        if columns < known.least_columns:
+            node.add(
+                f"rule {rule} needs {known.least_columns} columns, {columns} given",
+                "add columns: [judged one first, …]",
+            )
+        scope = implementation["scope"].value or Scope.ROW.value
+        if known.scopes and scope not in known.scopes:
+            implementation["scope"].add(
+                f"rule {rule} can't judge scope '{scope}'",
+                f"write scope: {' or '.join(sorted(known.scopes))}",
+            )
 
 
 def _part(columns: tuple[str, ...]) -> str:
