@@ -268,9 +268,10 @@ def _check_extras(table: Node, columns: list[Column | None], catalogue: RuleCata
     """Columns that value types add must not have the name of another column."""
     names = {column.name for column in columns if column}
     for index, column in enumerate(columns):
-        if column is None or column.semantic_type not in catalogue.value_types:
+        facts = catalogue.value_types.get(column.semantic_type or "") if column else None
+        if column is None or facts is None:
             continue
-        for suffix in sorted(catalogue.value_types[column.semantic_type].suffixes):
+        for suffix in sorted(facts.suffixes):
             extra = f"{column.name}_{suffix}"
             if extra in names:
                 table["properties"][index].add(
