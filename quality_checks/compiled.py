@@ -1,0 +1,84 @@
+"""The compiled suite of a contract: reads text into types and opens judging sessions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import polars as pl
+from cityledger.contracts.model import ColumnType, Contract
+from cityledger.errors import CityLedgerError
+
+from quality_checks.session import BoundRule, Session
+from quality_checks.values.base import OutputType, Precision, Reading
+
+
+@dataclass(frozen=True, slots=True)
+class Suite:
+    """A compiled contract (:func:`quality_checks.compiler.compile_suite`).
+
+    Attributes:
+        columns: Output columns in order: name → type and precision, extras included.
+        waves: Readings by column; each wave may use the values of those before.
+        rules: Every rule with what it was bound to.
+    """
+
+    contract: Contract
+    columns: Mapping[str, OutputType]
+    waves: tuple[Mapping[str, Reading], ...]
+    rules: tuple[BoundRule, ...]
+
+    @property
+    def output_columns(self) -> list[tuple[str, ColumnType, Precision]]:
+        """Name, type, precision of the validated columns, without the underscore ones."""
+        return [(name, kind, precision) for name, (kind, precision) in self.columns.items()]
+
+    def read(self, text: pl.DataFrame) -> pl.DataFrame:
+        """Read a text frame into a typed one: same rows, same order.
+
+        Args:
+            text: A String (or all-null) column per contract column, and underscore columns, which
+                pass through.
+
+        Raises:
+            CityLedgerError: a column of the contract is missing.
+        """
+        missing = [c.name for c in self.contract.columns if c.name not in text.columns]
+        if missing:
+            raise CityLedgerError(
+                f"the parsed frame lacks {', '.join(missing)}",
+                where=str(self.contract.id),
+                fix="parsing must hand over every column of the contract, empty if need be",
+                code="missing_column",
+            )
+        frame = text.with_columns(
+            pl.col(column.name).cast(pl.String)
+            for column in self.contract.columns
+            if text.schema[column.name] != pl.String
+        )
+        for wave in self.waves:
+            frame = _read_wave(frame, wave)
+        own = [name for name in text.columns if name.startswith("_")]
+        return frame.select(
+            *(pl.col(f"__value__{name}").alias(name) for name in self.columns),
+            *own,
+            *(name for name in frame.columns if name.startswith("__reason__")),
+        )
+
+    def session(self) -> Session:
+        """A judge for one delivery (or one table)."""
+        return Session(str(self.contract.id), self.columns, self.rules)
+
+
+def _read_wave(frame: pl.DataFrame, wave: Mapping[str, Reading]) -> pl.DataFrame:
+    work = {name: expr for reading in wave.values() for name, expr in reading.prepare.items()}
+    if work:
+        frame = frame.with_columns(**work)
+    columns = {}
+    for name, reading in wave.items():
+        columns[f"__value__{name}"] = reading.value
+        for suffix, extra in reading.extras.items():
+            columns[f"__value__{name}_{suffix}"] = extra
+        reason = pl.lit(None, pl.String) if reading.reason is None else reading.reason
+        columns[f"__reason__{name}"] = reason.cast(pl.String)
+    return frame.with_columns(**columns)

@@ -1,0 +1,203 @@
+"""Judging one delivery: masks batch by batch, results at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+from cityledger.contracts.model import RuleSpec, Severity
+from cityledger.records import RuleResult, RuleStatus
+
+from quality_checks.judging import Bench, Judgement, by_expression
+from quality_checks.rules.base import Call, CannotCheckError, Form, Judge, Rule, Totals
+from quality_checks.values.base import OutputType, polars_type
+
+
+@dataclass(frozen=True, slots=True)
+class BoundRule:
+    """A rule of the library, bound to one contract's use of it."""
+
+    rule: Rule
+    call: Call
+
+    @property
+    def spec(self) -> RuleSpec:
+        """What the contract says."""
+        return self.call.spec
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the rules say about one batch.
+
+    Attributes:
+        failing: Rule key → Boolean mask, True where a row breaks it; rules that all rows obey are
+            left out.
+        blocked: Boolean, True where a row breaks a blocking rule.
+        rules: List[String], keys of the broken rules (any severity); null where there are none.
+    """
+
+    failing: dict[str, pl.Series]
+    blocked: pl.Series
+    rules: pl.Series
+
+
+@dataclass(slots=True)
+class _Tally:
+    evaluated: int = 0
+    failed: int = 0
+    undecided: int = 0
+    error: str = ""
+
+
+class Session:
+    """Judges one delivery or table; memory grows by 16 bytes for each key of a unique rule.
+
+    Args:
+        where: Dataset, for error messages.
+        columns: Output columns of the suite.
+        rules: The rules to judge by; totals are judged at the end.
+    """
+
+    def __init__(
+        self, where: str, columns: Mapping[str, OutputType], rules: Sequence[BoundRule]
+    ) -> None:
+        self._where = where
+        self._rules = {bound.spec.key: bound for bound in rules}
+        self._tallies = {key: _Tally() for key in self._rules}
+        self._totals: dict[str, Totals] = {}
+        judges: dict[str, tuple[str, Judge]] = {}
+        for key, bound in self._rules.items():
+            built = bound.rule.build(bound.call)
+            if bound.rule.form is Form.TOTAL:
+                self._totals[key] = built
+            else:
+                judge = by_expression(built) if bound.rule.form is Form.ROW else built
+                judges[key] = (bound.call.column, judge)
+        types = {name: polars_type(*output) for name, output in columns.items()}
+        self._bench = Bench(types, judges, where)
+
+    def check(self, typed: pl.DataFrame) -> Verdict:
+        """Judge one batch; batches come in file order.
+
+        Raises:
+            CityLedgerError: the frame is not what :meth:`Suite.read` makes.
+        """
+        judgement = self._bench.judge(typed)
+        self._count(typed, judgement)
+        for key, totals in self._totals.items():
+            self._guard(key, totals.add, typed)
+        return _verdict(judgement.failing, self._rules, typed.height)
+
+    def finish(self, control_totals: Sequence[Mapping[str, str]] = ()) -> tuple[RuleResult, ...]:
+        """The result of every rule, in the contract's order.
+
+        Args:
+            control_totals: 合计 rows found while parsing: column → text.
+        """
+        for key in self._totals:
+            self._guard(key, self._close, key, control_totals)
+        return tuple(_result(self._rules[key].spec, tally) for key, tally in self._tallies.items())
+
+    def _count(self, typed: pl.DataFrame, judgement: Judgement) -> None:
+        for key, tally in self._tallies.items():
+            if key in self._totals:
+                continue
+            rule, column = self._rules[key].rule, self._rules[key].call.column
+            tally.evaluated += typed.height - (typed[column].null_count() if rule.skips_null else 0)
+            self._take(key, tally, judgement)
+
+    @staticmethod
+    def _take(key: str, tally: _Tally, judgement: Judgement) -> None:
+        if key in judgement.failing:
+            tally.failed += int(judgement.failing[key].sum())
+        tally.undecided += judgement.undecided.get(key, 0)
+        if key in judgement.raised:
+            tally.error = f"the rule raised {judgement.raised[key]}"
+
+    def _guard(self, key: str, step: Callable[..., None], *arguments: Any) -> None:
+        try:
+            step(*arguments)
+        except CannotCheckError as error:
+            self._tallies[key].error = str(error)
+        except Exception as error:  # noqa: BLE001 - whatever a rule raises is that rule's result
+            self._tallies[key].error = f"the rule raised {type(error).__name__}"
+
+    def _close(self, key: str, control: Sequence[Mapping[str, str]]) -> None:
+        tally = self._tallies[key]
+        if tally.error:
+            return
+        table, good = self._totals[key].table(control)
+        first = table.columns[0]
+        bench = Bench({first: None}, {key: (first, by_expression(good))}, self._where)
+        tally.evaluated = table.height
+        self._take(key, tally, bench.judge(table))
+
+
+def _verdict(failing: dict[str, pl.Series], rules: Mapping[str, BoundRule], rows: int) -> Verdict:
+    blocking = [m for key, m in failing.items() if rules[key].spec.severity is Severity.BLOCK]
+    return Verdict(failing, _any(blocking, rows), _broken(failing, rows))
+
+
+def _any(masks: Iterable[pl.Series], rows: int) -> pl.Series:
+    found = pl.repeat(value=False, n=rows, dtype=pl.Boolean, eager=True)
+    for mask in masks:
+        found = found | mask
+    return found.alias("blocked")
+
+
+def _broken(failing: Mapping[str, pl.Series], rows: int) -> pl.Series:
+    """Per row the keys that it breaks, in rule order."""
+    dtype = pl.List(pl.String)
+    if not failing:
+        return pl.repeat(None, rows, dtype=dtype, eager=True).alias("rules")
+    pairs = pl.concat(
+        [
+            pl.DataFrame({"row": mask.arg_true()}).with_columns(key=pl.lit(key))
+            for key, mask in failing.items()
+        ]
+    )
+    lists = pairs.group_by("row").agg(pl.col("key"))
+    empty = pl.repeat(None, rows, dtype=dtype, eager=True).alias("rules")
+    return (
+        empty.to_frame()
+        .with_row_index("row")
+        .drop("rules")
+        .join(lists, on="row", how="left", maintain_order="left")["key"]
+        .alias("rules")
+    )
+
+
+def _result(spec: RuleSpec, tally: _Tally) -> RuleResult:
+    threshold = spec.threshold
+    message = tally.error
+    if not message and tally.undecided:
+        message = f"{tally.undecided} rows could not be decided"
+    return RuleResult(
+        key=spec.key,
+        rule=spec.rule,
+        columns=spec.columns,
+        scope=spec.scope,
+        severity=spec.severity,
+        gb_code=spec.gb_code,
+        dimension=spec.dimension,
+        evaluated=tally.evaluated,
+        failed=tally.failed,
+        status=RuleStatus.ERROR if message else _status(spec, tally),
+        threshold=threshold.maximum if threshold else None,
+        threshold_unit=threshold.unit if threshold else None,
+        message=message,
+    )
+
+
+def _status(spec: RuleSpec, tally: _Tally) -> RuleStatus:
+    if not tally.failed:
+        return RuleStatus.PASSED
+    if spec.threshold is None:
+        return RuleStatus.WARNING
+    amount: float = tally.failed
+    if spec.threshold.unit == "percent":
+        amount = 100 * tally.failed / max(tally.evaluated, 1)
+    return RuleStatus.FAILED if amount > spec.threshold.maximum else RuleStatus.WARNING
