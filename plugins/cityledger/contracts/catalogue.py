@@ -53,9 +53,9 @@ class RuleCatalogue:
     Attributes:
         rules: Named rule → its arguments.
         value_types: Value type → its options.
-        connectors: Connector → its options, ``path`` included; None skips the check.
+        connectors: Connector → its options; None for options (or for all) skips the check.
     """
 
     rules: Mapping[str, RuleFacts] = field(default_factory=dict)
     value_types: Mapping[str, ValueTypeFacts] = field(default_factory=dict)
-    connectors: Mapping[str, Arguments] | None = None
+    connectors: Mapping[str, Arguments | None] | None = None

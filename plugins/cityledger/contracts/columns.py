@@ -15,6 +15,7 @@ from cityledger.contracts.node import Node, nearest
 CLASSIFICATIONS = ("public", "internal", "personal", "sensitive")
 COLUMN_PROPERTIES = ("valueType", "options", "unit", "nullTokens")
 NAME = re.compile(r"^[a-z][a-z0-9]*(?:_[a-z0-9]+)*$")
+_NESTED = ("properties", "items", "map")
 _DECIMAL = re.compile(r"^decimal\(\s*(\d+)\s*,\s*(\d+)\s*\)$", re.IGNORECASE)
 _MAX_DIGITS = 38  # DECIMAL(38, s) is the widest that DuckDB, Arrow and Spark share
 _MODELLING_ROLES = ("column", "measure", "dimension")
@@ -55,6 +56,9 @@ def _column(node: Node, catalogue: RuleCatalogue | None) -> Column | None:
     if name is not None and not NAME.match(name):
         node["name"].add(f"'{name}' is not lower snake case", "write it like area_code")
     kind = node["logicalType"].choice([known.value for known in ColumnType], required=True)
+    for key in _NESTED:
+        if node[key].present:
+            node[key].add("a column inside a column", "columns are flat", at_key=True)
     properties = custom_properties(node, COLUMN_PROPERTIES)
     classification = node["classification"].choice(CLASSIFICATIONS, required=True)
     business_name = node["businessName"].text(required=True, what="the header text") or ""

@@ -67,10 +67,9 @@ _COMMON_KEYS = (
     "description",
     "dimension",
     "severity",
-    "unit",
     "businessImpact",
-    *_OPERATORS,
 )
+_THRESHOLD_KEYS = ("unit", *_OPERATORS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,7 +215,7 @@ class _QualityReader:
         )
 
     def _metric(self, entry: Node, column: str | None) -> _Draft | None:
-        self._only(entry, "metric", "arguments")
+        self._only(entry, "metric", "arguments", *_THRESHOLD_KEYS)
         metric = entry["metric"].choice(tuple(_METRICS), required=True)
         if metric is None:
             return None
@@ -236,7 +235,7 @@ class _QualityReader:
             return None
         draft = _library(rule, columns, _part(columns), arguments)
         code = self._code(entry, None) if entry["dimension"].present else draft.gb_code
-        return replace(draft, gb_code=code, threshold=_threshold(entry))
+        return replace(draft, gb_code=code, threshold=_threshold(entry, entry))
 
     def _row_count(self, entry: Node, column: str | None) -> _Draft | None:
         entry["arguments"].only(())
@@ -254,7 +253,7 @@ class _QualityReader:
         entry["engine"].choice(("cityledger",), required=True)
         entry["name"].text(required=True, what="a short name")
         implementation = entry["implementation"].mapping()
-        implementation.only(("rule", "arguments", "columns", "scope", "gbCode"))
+        implementation.only(("rule", "arguments", "columns", "scope", "gbCode", *_THRESHOLD_KEYS))
         rule = implementation["rule"].text(required=True, what="a rule of quality_checks/rules")
         columns = self._columns(implementation["columns"], column)
         arguments = implementation["arguments"].mapping()
@@ -270,15 +269,18 @@ class _QualityReader:
             code,
             scope=Scope(scope or Scope.ROW),
             arguments=arguments.value if isinstance(arguments.value, dict) else {},
-            threshold=_threshold(entry),
+            threshold=_threshold(implementation, entry),
         )
 
     def _only(self, entry: Node, *more: str) -> None:
         known = (*_COMMON_KEYS, *more)
         for key in entry.keys():  # noqa: SIM118 Node is no mapping
             if key not in known and entry[key].path not in entry.findings.paths:
+                inside = "move it into 'implementation'" if key in _THRESHOLD_KEYS else ""
                 entry[key].add(
-                    f"'{key}' does nothing in this kind of rule", nearest(key, known), at_key=True
+                    f"'{key}' does nothing at this place",
+                    inside or nearest(key, known),
+                    at_key=True,
                 )
 
     def _columns(self, node: Node, column: str | None) -> tuple[str, ...]:
@@ -356,17 +358,23 @@ def _invalid_values(arguments: Node) -> tuple[str, dict[str, Any]]:
 # --- thresholds --------------------------------------------------------------------------------
 
 
-def _threshold(entry: Node) -> Threshold | None:
-    """How many failing elements are borne: ``mustBe: 0``, ``mustBeLess…`` in rows or percent."""
-    unit = entry["unit"].choice(("rows", "percent"))
-    given = [name for name in _OPERATORS if entry[name].present]
+def _threshold(holder: Node, entry: Node) -> Threshold | None:
+    """How many failing elements are borne: ``mustBe: 0``, ``mustBeLess…`` in rows or percent.
+
+    Args:
+        holder: Has the bound: the entry of a library metric, a custom rule's ``implementation``
+            (ODCS allows no bound beside a custom rule).
+        entry: Has the reason.
+    """
+    unit = holder["unit"].choice(("rows", "percent"))
+    given = [name for name in _OPERATORS if holder[name].present]
     if not given:
         if unit is not None:
-            entry["unit"].add("a unit without a threshold", "add mustBeLessOrEqualTo: …")
+            holder["unit"].add("a unit without a threshold", "add mustBeLessOrEqualTo: …")
         return None
     if len(given) > 1:
-        entry[given[1]].add(f"'{given[0]}' and '{given[1]}' together", "keep one", at_key=True)
-    maximum = _maximum(entry[given[0]], given[0], unit or "rows")
+        holder[given[1]].add(f"'{given[0]}' and '{given[1]}' together", "keep one", at_key=True)
+    maximum = _maximum(holder[given[0]], given[0], unit or "rows")
     if maximum is None:
         return None
     reason = entry["businessImpact"].text() or ""

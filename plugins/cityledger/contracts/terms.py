@@ -24,6 +24,17 @@ _LAYOUT_PROPERTIES = (
     "groupColumn",
     "maxBytes",
 )
+_SERVER_KEYS = (
+    "id",
+    "server",
+    "type",
+    "description",
+    "environment",
+    "path",
+    "format",
+    "encoding",
+    "customProperties",
+)
 _LOCAL_OPTIONS = ("controlFile",)
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 _PLACEHOLDERS = ("yyyy", "mm", "dd", "q", "partition")
@@ -58,6 +69,7 @@ def resolve_server(
     server = servers[0] if servers else root["servers"][0]
     if not servers:
         return SourceSpec("drop_folder", {}), Layout()
+    server.only(_SERVER_KEYS)
     server["server"].text(required=True, what="a name for this server, e.g. drop")
     kind = server["type"].choice(("local", "custom"), required=True)
     known = [*_LAYOUT_PROPERTIES, *_LOCAL_OPTIONS, "pool"] if kind == "local" else None
@@ -102,10 +114,11 @@ def _check_connector(
 ) -> None:
     if catalogue is None or catalogue.connectors is None or connector is None:
         return
-    known = catalogue.connectors.get(connector)
-    if known is None:
+    if connector not in catalogue.connectors:
         place = properties.get("connector", server["type"])
         place.add(f"unknown connector '{connector}'", nearest(connector, catalogue.connectors))
+    known = catalogue.connectors.get(connector)
+    if known is None:
         return
     for name in options:
         if name not in known.allowed:
@@ -132,7 +145,7 @@ def _layout(server: Node, properties: dict[str, Node], columns: tuple[str, ...])
     given: dict[str, Any] = {
         "format": server["format"].choice(FORMATS, required=True),
         "encoding": _encoding(server["encoding"]),
-        "delimiter": _delimiter(properties.get("delimiter", server["delimiter"])),
+        "delimiter": _delimiter(properties["delimiter"]) if "delimiter" in properties else None,
     }
     readers: dict[str, Callable[[Node], Any]] = {
         "sheet": Node.text,
