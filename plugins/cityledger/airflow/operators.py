@@ -1,0 +1,255 @@
+"""Airflow operators: each calls one or two stages of the runner and returns a small summary.
+
+Everything heavy is imported inside ``execute``: a DAG file that only declares these must stay
+cheap to parse, and a task's process pays for its own stage alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.standard.operators.hitl import ApprovalOperator
+from airflow.sdk import BaseOperator, Param
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
+
+from cityledger.airflow.lineage import LineageMixin
+from cityledger.contracts.identity import Partition
+from cityledger.errors import BadInputError
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from cityledger.records import Decision, ModelResult, Release
+    from cityledger.runner import Runner
+
+STEWARD_TIME = timedelta(days=30)
+
+
+class ExtractLandOperator(LineageMixin, BaseOperator):
+    """Fetch one partition's files and land them; the receipt is the commit mark.
+
+    Args:
+        dataset: ``<department>.<dataset>``.
+    """
+
+    def __init__(self, *, dataset: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.dataset = dataset
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Extract and land.
+
+        Raises:
+            BadInputError: the run has no partition key, or there is nothing to fetch.
+        """
+        receipt = _runner(context).extract_land(self.dataset, _partition(context))
+        self.read = tuple(item.source_uri for item in receipt.objects)
+        self.written = receipt.objects
+        return {
+            "delivery": receipt.delivery,
+            "files": len(receipt.objects),
+            "bytes": sum(item.size for item in receipt.objects),
+            "declared_rows": receipt.declared_rows,
+        }
+
+
+class ParseValidateOperator(LineageMixin, BaseOperator):
+    """Account for every record of a delivery: validated, quarantined or rejected.
+
+    Args:
+        dataset: ``<department>.<dataset>``.
+        delivery: The landed delivery; the partition's newest when None.
+    """
+
+    template_fields: Sequence[str] = ("delivery",)
+
+    def __init__(self, *, dataset: str, delivery: Any = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.dataset = dataset
+        self.delivery = delivery
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Parse and validate in one pass."""
+        validation = _runner(context).parse_validate(
+            self.dataset, _partition(context), self.delivery
+        )
+        self.read = validation.inputs
+        self.written = tuple(
+            ref
+            for ref in (validation.validated, validation.quarantined, validation.rejected)
+            if ref is not None
+        )
+        broken = {result.key: result.failed for result in validation.results if result.failed}
+        return {
+            "delivery": validation.delivery,
+            **validation.accounting.model_dump(),
+            "broken_rules": broken,
+            "drift": list(validation.drift),
+        }
+
+
+class ReleaseOperator(LineageMixin, ApprovalOperator):
+    """Let a validated delivery through the gate, or wait until a steward decides.
+
+    While the gate holds, the task waits without a process; the steward finds the reasons on
+    Airflow's page under *Required Actions*. Nobody is asked when the gate is open.
+
+    Args:
+        dataset: ``<department>.<dataset>``.
+        delivery: The validated delivery; the partition's newest when None.
+    """
+
+    template_fields: Sequence[str] = ("delivery",)
+
+    def __init__(self, *, dataset: str, delivery: Any = None, **kwargs: Any) -> None:
+        reason = Param(
+            "", type="string", title="理由 Reason", description="Kept with the decision."
+        )
+        super().__init__(
+            subject=f"{dataset}: 数据批次待裁决 a held batch needs your decision",
+            params={"reason": reason},
+            response_timeout=STEWARD_TIME,
+            **kwargs,
+        )
+        self.dataset = dataset
+        self.delivery = delivery
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Release, or ask the steward."""
+        release = self._release(context, None)
+        if not release.released:
+            self.subject = f"{self.subject} ({release.partition})"
+            self.body = _reasons(release)
+            super().execute(context)  # leaves by an exception; execute_complete takes over
+        return self._done(context, release)
+
+    def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
+        """Carry out what the steward decided.
+
+        Raises:
+            AirflowFailException: the steward rejected the batch.
+        """
+        answer = super().execute_complete(context, event)
+        decision = _decision(answer, approved=answer["chosen_options"] == [self.APPROVE])
+        release = self._release(context, decision)
+        if not decision.approved:
+            raise AirflowFailException(
+                f"{self.dataset} {release.partition}: {decision.decided_by} rejected the batch "
+                f"({decision.reason or 'no reason given'}) → have the department deliver again, "
+                "then clear this run's extract_land"
+            )
+        return self._done(context, release)
+
+    def _release(self, context: Context, decision: Decision | None) -> Release:
+        return _runner(context).release(self.dataset, _partition(context), self.delivery, decision)
+
+    def _done(self, context: Context, release: Release) -> dict[str, Any]:
+        self.read = self.written = (release.validated,)
+        summary = {
+            "delivery": release.delivery,
+            "rows": release.rows,
+            "reasons": list(release.reasons),
+            "decided_by": release.decision.decided_by if release.decision else None,
+        }
+        for asset in self.outlets:
+            context["outlet_events"][asset].extra = summary
+        return summary
+
+
+class StandardiseOperator(LineageMixin, BaseOperator):
+    """One dbt build over all released deliveries that are not yet in the tables."""
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Standardise.
+
+        Raises:
+            AirflowSkipException: nothing has been released since the last build.
+        """
+        runner = _runner(context)
+        pending = runner.journal.pending()
+        built = runner.standardise()
+        if built is None:
+            raise AirflowSkipException("nothing released since the last build")
+        self.read = tuple(release.validated for release in pending)
+        self.written = tuple((table, built.snapshot_id) for table in built.digests)
+        self.log.info("%s", _model_table(built.models))
+        return {
+            "snapshot_id": built.snapshot_id,
+            "staged": [staged.model_dump() for staged in built.staged],
+            "models": [
+                model.model_dump(include={"name", "layer", "status", "rows", "seconds"})
+                for model in built.models
+            ],
+        }
+
+
+class PublishOperator(LineageMixin, BaseOperator):
+    """Publish the indicator table of the newest build, if that has not been done."""
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Publish.
+
+        Raises:
+            AirflowSkipException: the newest build is published already.
+        """
+        published = _runner(context).publish()
+        if published is None:
+            raise AirflowSkipException("the newest build is published already")
+        self.read = (("indicators.fct_indicator_value", published.snapshot_id),)
+        self.written = published.objects
+        return {
+            "snapshot_id": published.snapshot_id,
+            "rows": published.rows,
+            "content_sha256": published.content_sha256,
+            "objects": [ref.uri for ref in published.objects],
+        }
+
+
+def _runner(context: Context) -> Runner:
+    from cityledger.airflow.lineage import parent_run
+    from cityledger.runner import Runner
+
+    return Runner.from_settings(parent=parent_run(context["ti"]))
+
+
+def _partition(context: Context) -> str:
+    key = context.get("partition_key")
+    if not key:
+        raise BadInputError(
+            "this run has no partition key, so it is not clear which period to fetch",
+            where=f"run {context['run_id']}",
+            fix="trigger the DAG with a partition key such as 2026-03-31, or run a backfill",
+            code="no_partition_key",
+        )
+    return str(Partition.parse(key))
+
+
+def _decision(answer: Any, *, approved: bool) -> Decision:
+    from cityledger.records import Decision
+
+    user = answer["responded_by_user"] or {"name": "nobody (time ran out)"}
+    reason = str(answer["params_input"].get("reason") or "")
+    return Decision(approved=approved, decided_by=user["name"], reason=reason)
+
+
+def _reasons(release: Release) -> str:
+    reasons = "\n".join(f"* {reason}" for reason in release.reasons)
+    return (
+        f"**{release.dataset}**, partition **{release.partition}**, {release.rows} good rows, "
+        f"delivery `{release.delivery}`.\n\n门禁未通过 The gate holds this batch because:\n\n"
+        f"{reasons}\n\n"
+        "* **Approve** 放行: the good rows are used; quarantined rows stay in quarantine\n"
+        "* **Reject** 退回: nothing of this delivery is used; the department delivers again\n"
+    )
+
+
+def _model_table(models: Sequence[ModelResult]) -> str:
+    lines = [
+        f"  {model.status:8} {model.seconds:7.2f} s {model.rows if model.rows is not None else '':>9}"
+        f"  {model.layer:10} {model.name}"
+        + (f": {model.message}" if model.message and model.status != "success" else "")
+        for model in models
+    ]
+    return "\n".join([f"{len(models)} dbt nodes (status, seconds, rows, layer, name):", *lines])
