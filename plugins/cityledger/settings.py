@@ -44,6 +44,9 @@ class Settings(BaseSettings):
     airflow_url: SecretStr | None = Field(
         default=None, description="http[s]://user:password@host:port of Airflow's api-server"
     )
+    lineage_namespace: str = Field(
+        default="cityledger", description="OpenLineage namespace of this installation's jobs"
+    )
     bucket_prefix: str = Field(default="", description="Put before each bucket name")
     pseudonym_key: SecretStr | None = Field(
         default=None, min_length=32, description="Key of the pseudonyms in dim_person; never stored"
