@@ -1,0 +1,1 @@
+"""Connectors: bytes out of a department's system, without a word of business logic."""

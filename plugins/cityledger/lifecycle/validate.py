@@ -1,0 +1,147 @@
+"""Validate: typed batches → good rows, quarantined rows, rule results; everything accounted for."""
+
+from __future__ import annotations
+
+import shutil
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import mkdtemp
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from cityledger.contracts.model import Contract
+from cityledger.lifecycle.batches import Batch, Batches, ParseSummary
+from cityledger.lifecycle.parquet import ParquetFile
+from cityledger.lifecycle.pipeline import Worker
+from cityledger.records import Accounting, ObjectRef, Receipt, Validation
+from cityledger.storage.keys import quarantine_key, validated_key
+
+if TYPE_CHECKING:
+    from cityledger.storage.objects import ObjectStore
+    from quality_checks.suite import Suite, Verdict
+
+Progress = Callable[[int], None]
+
+
+def validate(
+    receipt: Receipt,
+    contract: Contract,
+    suite: Suite,
+    batches: Batches,
+    *,
+    store: ObjectStore,
+    scratch_dir: Path,
+    progress: Progress | None = None,
+) -> Validation:
+    """Judge a delivery and store what became of it.
+
+    The Parquet files are written to ``scratch_dir`` first. Only when the whole delivery has been
+    read are they uploaded: quarantined, then rejected, then validated. A delivery that turns out
+    unusable half-way leaves no object.
+
+    Args:
+        receipt: Of the delivery.
+        contract: The rules' contract.
+        suite: The same contract, compiled.
+        batches: One pass of parse over the delivery.
+        store: Takes the Parquet files.
+        scratch_dir: Local space of about the size of the delivery; what is written is removed.
+        progress: Called with the number of rows judged since the last call.
+
+    Raises:
+        BadInputError: raised by parse while the batches are read.
+    """
+    scratch_dir.mkdir(parents=True, exist_ok=True)
+    folder = Path(mkdtemp(prefix=f"{receipt.delivery}-", dir=scratch_dir))
+    try:
+        outputs = _Outputs(folder)
+        session = suite.session()
+        with Worker(outputs.write) as writer:
+            for batch in batches:
+                writer.put((batch, session.check(batch.typed)))
+                if progress is not None:
+                    progress(batch.text.height)
+        outputs.close()
+        summary = batches.summary()
+        accounting = _accounting(summary, outputs)
+        results = session.finish(summary.control_totals)
+        quarantined, rejected, validated = outputs.upload(receipt, contract, store)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    return Validation(
+        dataset=receipt.dataset,
+        partition=receipt.partition,
+        delivery=receipt.delivery,
+        contract_version=contract.version,
+        contract_sha256=contract.sha256,
+        inputs=receipt.objects,
+        accounting=accounting,
+        results=results,
+        validated=validated,
+        quarantined=quarantined,
+        rejected=rejected,
+        rejects=summary.rejects,
+        quarantined_by_rule=dict(sorted(outputs.by_rule.items())),
+        drift=summary.drift,
+    )
+
+
+def _accounting(summary: ParseSummary, outputs: _Outputs) -> Accounting:
+    rejected = sum(summary.rejects.values())
+    return Accounting(
+        declared=summary.declared,
+        extracted=summary.extracted,
+        rejected=rejected,
+        expected_rejects=summary.expected_rejects,
+        parsed=summary.extracted - rejected,
+        quarantined=outputs.quarantined.rows,
+        validated=outputs.validated.rows,
+    )
+
+
+class _Outputs:
+    """The three Parquet files of a delivery; written in a thread of their own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.validated = ParquetFile(folder / "part-00000.parquet")
+        self.quarantined = ParquetFile(folder / "quarantined.parquet")
+        self.rejected = ParquetFile(folder / "rejected.parquet")
+        self.by_rule: Counter[str] = Counter()
+
+    def write(self, judged: tuple[Batch, Verdict]) -> None:
+        """Split a judged batch."""
+        batch, verdict = judged
+        typed = batch.typed.select(pl.exclude("^__reason__.*$"))
+        if verdict.blocked.any():
+            typed = typed.filter(~verdict.blocked)
+            self._quarantine(batch, verdict)
+        self.validated.append(typed)
+        if batch.rejects.height:
+            self.rejected.append(batch.rejects)
+
+    def close(self) -> None:
+        """Finish the files."""
+        for file in (self.validated, self.quarantined, self.rejected):
+            file.close()
+
+    def upload(
+        self, receipt: Receipt, contract: Contract, store: ObjectStore
+    ) -> tuple[ObjectRef | None, ObjectRef | None, ObjectRef]:
+        """Store quarantined, rejected and validated rows, in this order."""
+        where = (contract.id, receipt.partition, receipt.delivery, contract.sha256)
+        held = [
+            store.put_file("quarantine", quarantine_key(*where, file.path.stem), file.path)
+            if file.rows
+            else None
+            for file in (self.quarantined, self.rejected)
+        ]
+        good = store.put_file("validated", validated_key(*where), self.validated.path)
+        return held[0], held[1], good
+
+    def _quarantine(self, batch: Batch, verdict: Verdict) -> None:
+        rules = verdict.rules.filter(verdict.blocked)
+        self.by_rule.update(rules.explode().drop_nulls().to_list())
+        held = batch.text.filter(verdict.blocked)
+        self.quarantined.append(held.with_columns(rules.alias("_rules")))
