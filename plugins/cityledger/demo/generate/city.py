@@ -60,9 +60,7 @@ def addresses(rng: np.random.Generator, areas: list[str]) -> list[str]:
     ]
 
 
-def citizens(
-    rng: np.random.Generator, count: int, latest: date
-) -> list[tuple[str, date, bool]]:
+def citizens(rng: np.random.Generator, count: int, latest: date) -> list[tuple[str, date, bool]]:
     """Citizen numbers with birth date and whether male; nobody is older than 95."""
     areas = rng.integers(len(DISTRICTS), size=count).tolist()
     ages = rng.integers(1, 95 * 365, size=count).tolist()

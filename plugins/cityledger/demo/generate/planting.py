@@ -91,6 +91,10 @@ class Book:
             raise ValueError(f"{self.dataset}: no row is left for a defect")
         return sorted(taken)
 
+    def before(self, row: int) -> int:
+        """A free row above another, to be its original; it is used up."""
+        return self.take(0, lambda other: other < row)[0]
+
     def bad(
         self, defect: str, row: int, *, blocks: Iterable[str] = (), warns: Iterable[str] = ()
     ) -> None:
@@ -105,7 +109,7 @@ class Book:
         """A cell that must be normalised to ``value`` without complaint."""
         self._cells.append((row, defect, column, value))
 
-    def extra(self, place: Place, defect: str, reason: str) -> None:
+    def beside(self, place: Place, defect: str, reason: str) -> None:
         """A record that is no data row."""
         self._extras.append(_Extra(place, defect, reason))
 

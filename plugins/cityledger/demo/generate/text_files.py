@@ -15,7 +15,11 @@ def csv_line(fields: Sequence[str], delimiter: str = ",") -> str:
 
 
 def encode_lines(
-    lines: Sequence[str], codec: str, *, newline: str = "\r\n", raw: Mapping[int, bytes] | None = None
+    lines: Sequence[str],
+    codec: str,
+    *,
+    newline: str = "\r\n",
+    raw: Mapping[int, bytes] | None = None,
 ) -> tuple[bytes, list[int]]:
     """Encode records.
 

@@ -21,7 +21,7 @@ def xlsx_bytes(fill: Callable[[Workbook], None]) -> bytes:
     book = Workbook()
     book.remove(book.worksheets[0])
     book.properties.creator = "CityLedger demo generator"
-    book.properties.created = datetime(2026, 4, 1)  # noqa: DTZ001 - a workbook has no time zones
+    book.properties.created = datetime(2026, 4, 1)
     fill(book)
     buffer = io.BytesIO()
     book.save(buffer)

@@ -1,0 +1,124 @@
+"""Writes the drop folder of the demo city and its answer key."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from cityledger.demo.generate import (
+    air_quality,
+    enterprises,
+    intersections,
+    metro_trips,
+    satisfaction,
+    schools,
+    service_cases,
+    tickets,
+    visits,
+)
+from cityledger.demo.generate.answers import AnswerKey, DeliveryAnswer
+from cityledger.demo.generate.city import CITY
+from cityledger.demo.generate.delivery import Delivery
+from cityledger.demo.generate.planting import stream
+from cityledger.errors import BadInputError
+
+NOTICE = (
+    "云汐市为虚构城市，全部数据由程序生成，与真实的人、单位无关。"
+    " The city is fictional and all data is generated; nobody in it is real."
+)
+KEY_NAME = "answer_key.json"
+
+Builder = Callable[[np.random.Generator, int, str], Delivery]
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How one dataset is generated.
+
+    Attributes:
+        rows: Rows at scale 1 (air quality: most hours for each station).
+        fewest: Rows that the smallest demo has, so that every defect finds a row.
+    """
+
+    dataset: str
+    partitions: tuple[str, ...]
+    rows: int
+    fewest: int
+    build: Builder
+
+
+RECIPES = (
+    Recipe(service_cases.DATASET, ("2026-03-31",), 3_000, 800, service_cases.build),
+    Recipe(tickets.DATASET, ("2026-03-31",), 2_000, 600, tickets.build),
+    Recipe(metro_trips.DATASET, ("2026-03-31",), 200_000, 5_000, metro_trips.build),
+    Recipe(intersections.DATASET, ("2026-03",), 900, 300, intersections.build),
+    Recipe(air_quality.DATASET, ("2026-02", "2026-03"), 744, 168, air_quality.build),
+    Recipe(enterprises.DATASET, ("2026-03",), 12_000, 1_500, enterprises.build),
+    Recipe(visits.DATASET, ("2026-03-31",), 8_000, 1_000, visits.build),
+    Recipe(schools.DATASET, ("2025",), 300, 150, schools.build),
+    Recipe(satisfaction.DATASET, ("2026-03-31",), 1_200, 400, satisfaction.build),
+)
+
+
+def deliveries(scale: float, seed: int) -> Iterator[Delivery]:
+    """Generate one delivery after the other.
+
+    Args:
+        scale: Multiplies the rows; the least numbers of the recipes are kept.
+        seed: Every seed is another city's day; equal seeds give equal bytes.
+
+    Raises:
+        BadInputError: the scale or the seed is no use.
+    """
+    if not 0 < scale <= 1000 or seed < 0:
+        raise BadInputError(
+            f"scale {scale} and seed {seed} cannot be generated",
+            fix="give a scale above 0 (at most 1000) and a seed of 0 or more",
+            code="bad_scale",
+        )
+    for recipe in RECIPES:
+        for partition in recipe.partitions:
+            rng = stream(seed, recipe.dataset, partition)
+            rows = max(recipe.fewest, round(recipe.rows * scale))
+            yield recipe.build(rng, rows, partition)
+
+
+def generate(
+    into: Path,
+    *,
+    scale: float = 1.0,
+    seed: int = 1,
+    on_delivery: Callable[[DeliveryAnswer], None] = lambda _: None,
+) -> AnswerKey:
+    """Write the drop folder ``into`` and the answer key beside it.
+
+    Files of an earlier run with the same names are replaced; others stay.
+
+    Args:
+        into: The drop folder; created if need be.
+        scale: See :func:`deliveries`.
+        seed: See :func:`deliveries`.
+        on_delivery: Told each delivery after its files are written.
+
+    Raises:
+        BadInputError: the scale or the seed is no use.
+    """
+    answers = []
+    for delivery in deliveries(scale, seed):
+        for path, data in delivery.files.items():
+            target = into / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(data)
+        answers.append(delivery.answer)
+        on_delivery(delivery.answer)
+    key = AnswerKey(notice=NOTICE, city=CITY, scale=scale, seed=seed, deliveries=tuple(answers))
+    key_path(into).write_text(key.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    return key
+
+
+def key_path(drop: Path) -> Path:
+    """Where the answer key of a drop folder is: beside it, so that no connector finds it."""
+    return drop.parent / f"{drop.name}.{KEY_NAME}"
