@@ -11,7 +11,7 @@ from cityledger.contracts.columns import NAME
 from cityledger.contracts.document import read_document
 from cityledger.contracts.node import Findings, Node
 from cityledger.contracts.period import Code, check_periods, read_period
-from cityledger.contracts.violations import ContractError
+from cityledger.contracts.violations import ContractError, Violation
 
 AREA_LIST = "area"
 """Name under which the areas are a code list."""
@@ -98,6 +98,18 @@ def read_city(path: Path) -> City:
     Raises:
         ContractError: with all violations of the file.
     """
+    city, violations = examine_city(path)
+    if violations:
+        raise ContractError(violations)
+    return city
+
+
+def examine_city(path: Path) -> tuple[City, list[Violation]]:
+    """Read ``city.yaml`` as far as possible, with what is wrong with it.
+
+    Raises:
+        ContractError: the file can't be read as YAML at all.
+    """
     document = read_document(path)
     root = Node(Findings(document), document.data)
     root.only(("name", "english", "code", "notice", "areas", "departments"))
@@ -117,9 +129,7 @@ def read_city(path: Path) -> City:
         english=root["english"].text() or "",
         notice=root["notice"].text() or "",
     )
-    if root.findings.violations:
-        raise ContractError(root.findings.violations)
-    return city
+    return city, root.findings.violations
 
 
 def areas_as_codes(city: City) -> tuple[Code, ...]:

@@ -164,7 +164,7 @@ def _check_value_type(
         )
     options = properties.get("options", node["options"])
     options.only(facts.allowed)
-    for option in sorted(facts.required - set(options.keys())):
+    for option in sorted(facts.required - set(options.names())):
         source.add(
             f"value type {name} needs option '{option}'",
             f"add customProperty options: {{{option}: …}}",

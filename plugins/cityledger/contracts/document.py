@@ -176,7 +176,7 @@ class _Builder:
                 yield key, self.build(value_node, (*path, key))
 
     def _scalar(self, node: yaml.Node, path: NodePath) -> Any:
-        if isinstance(node, yaml.ScalarNode) and node.style is None:
+        if isinstance(node, yaml.ScalarNode) and not node.style:
             self.raw[path] = node.value
         try:
             return self._scalars.construct_object(node)

@@ -10,7 +10,7 @@ from cityledger.contracts.columns import CLASSIFICATIONS, NAME
 from cityledger.contracts.document import read_document
 from cityledger.contracts.model import Column, ColumnType
 from cityledger.contracts.node import Findings, Node
-from cityledger.contracts.violations import ContractError
+from cityledger.contracts.violations import ContractError, Violation
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,14 +51,24 @@ def read_glossary(path: Path) -> Mapping[str, Term]:
     Raises:
         ContractError: with all violations of the file.
     """
+    terms, violations = examine_glossary(path)
+    if violations:
+        raise ContractError(violations)
+    return terms
+
+
+def examine_glossary(path: Path) -> tuple[Mapping[str, Term], list[Violation]]:
+    """Read ``columns.yaml`` as far as possible, with what is wrong with it.
+
+    Raises:
+        ContractError: the file can't be read as YAML at all.
+    """
     document = read_document(path)
     root = Node(Findings(document), document.data)
     root.only(("columns",))
     columns = root["columns"].mapping()
-    terms = {name: _term(columns[name], name) for name in columns.keys()}  # noqa: SIM118 no mapping
-    if root.findings.violations:
-        raise ContractError(root.findings.violations)
-    return terms
+    terms = {name: _term(columns[name], name) for name in columns.names()}
+    return terms, root.findings.violations
 
 
 def _term(node: Node, name: str) -> Term:

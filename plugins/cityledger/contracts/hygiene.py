@@ -19,7 +19,7 @@ def check_hygiene(node: Node) -> None:
     if isinstance(node.value, dict):
         if _SECRET_KEY.search(str(node.value.get("property", ""))):
             node["property"].add("a credential has no place in a contract", _FIX)
-        for key in node.keys():  # noqa: SIM118 Node is no mapping
+        for key in node.names():
             if _SECRET_KEY.search(key):
                 node[key].add("a credential has no place in a contract", _FIX, at_key=True)
             check_hygiene(node[key])

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TypeVar
 
 from cityledger.contracts.catalogue import RuleCatalogue
-from cityledger.contracts.city import AREA_LIST, City, read_city
+from cityledger.contracts.city import AREA_LIST, City, examine_city
 from cityledger.contracts.codes import read_codes
-from cityledger.contracts.glossary import Term, read_glossary
+from cityledger.contracts.glossary import Term, examine_glossary
 from cityledger.contracts.model import Contract
 from cityledger.contracts.node import Node, nearest
 from cityledger.contracts.resolve import SUFFIX, Resolved, resolve
@@ -70,8 +70,8 @@ class _House:
 
     def examine(self) -> Report:
         """Read shared files first: contracts are checked against them."""
-        city = self._shared("city.yaml", read_city)
-        glossary = self._shared("columns.yaml", read_glossary) or {}
+        city = self._shared("city.yaml", examine_city)
+        glossary = self._shared("columns.yaml", examine_glossary) or {}
         lists = self._code_lists(city)
         contracts: dict[str, Contract] = {}
         for path in self._contract_files():
@@ -85,9 +85,15 @@ class _House:
             self._note(self.directory, "no contracts here", f"add <department>/<dataset>{SUFFIX}")
         return Report(contracts, sorted(set(self.violations)), self.files)
 
-    def _shared(self, name: str, read: Callable[[Path], _Read]) -> _Read | None:
+    def _shared(
+        self, name: str, read: Callable[[Path], tuple[_Read, list[Violation]]]
+    ) -> _Read | None:
         path = self.directory / name
-        return self._read(path, read) if path.exists() else None
+        found = self._read(path, read) if path.exists() else None
+        if found is None:
+            return None
+        self.violations += found[1]
+        return found[0]
 
     def _read(self, path: Path, read: Callable[[Path], _Read]) -> _Read | None:
         self.files += 1
@@ -136,11 +142,12 @@ class _House:
                 f"'{contract.id.department}' is no department of city.yaml",
                 nearest(contract.id.department, known),
             )
-        columns = {column.name: column for column in contract.columns}
+        columns = {column.name: column for column in reversed(contract.columns)}
         for node in root["schema"][0]["properties"].items():
             name = node["name"].value
-            if name in glossary and name in columns:
-                for part, expected in glossary[name].disagreements(columns[name]):
+            column = columns.pop(name, None)
+            if column is not None and name in glossary:
+                for part, expected in glossary[name].disagreements(column):
                     node.add(
                         f"column '{name}' disagrees with columns.yaml in {part}",
                         f"write {part}: {expected}, or rename the column",

@@ -18,7 +18,7 @@ from cityledger.contracts.violations import Violation
 
 def nearest(word: str, known: Iterable[str]) -> str:
     """``did you mean 'x'?`` for the known name that looks most like a word, else the choices."""
-    names = sorted(known)
+    names = sorted(set(known))
     close = get_close_matches(word, names, n=1, cutoff=0.6)
     if close:
         return f"did you mean '{close[0]}'?"
@@ -40,6 +40,13 @@ class Findings:
         if violation not in self.violations:
             self.violations.append(violation)
         self.paths.add(path)
+
+    def at(self, path: NodePath) -> Any:
+        """The plain value at a path that exists."""
+        value = self.document.data
+        for step in path:
+            value = value[step]
+        return value
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +83,7 @@ class Node:
     def __getitem__(self, step: Step) -> Node:
         return self.child(step)
 
-    def keys(self) -> list[str]:
+    def names(self) -> list[str]:
         """Keys of a mapping, in the file's order; none for anything else."""
         return list(self.value) if isinstance(self.value, dict) else []
 
@@ -107,7 +114,7 @@ class Node:
             return None
         if isinstance(self.value, str):
             return self.value
-        self.add(f"'{self._name}' must be text", f"quote it: '{self._written}'")
+        self.add(f"'{self._name}' must be text", f"quote it: '{self.written}'")
         return None
 
     def texts(self) -> tuple[str, ...]:
@@ -117,7 +124,7 @@ class Node:
             if isinstance(item.value, str):
                 texts.append(item.value)
             else:
-                item.add("a text is expected here", f"quote it: '{item._written}'")  # noqa: SLF001 own class
+                item.add("a text is expected here", f"quote it: '{item.written}'")
         return tuple(texts)
 
     def flag(self) -> bool:
@@ -169,18 +176,22 @@ class Node:
         return None
 
     def only(self, known: Iterable[str]) -> None:
-        """Note every key that is not one of the known ones."""
+        """Note every key that is not one of the known ones, unless it has been noted before."""
         names = list(known)
-        for key in self.mapping().keys():  # noqa: SIM118 Node is no mapping
-            if key not in names:
+        for key in self.mapping().names():
+            if key not in names and (*self.path, key) not in self.findings.paths:
                 self.child(key).add(f"unknown key '{key}'", nearest(key, names), at_key=True)
 
     @property
     def _name(self) -> str:
+        """What to call this value: its key, or the name of the custom property that it is."""
+        if self.path[-3:-2] == ("customProperties",) and self.path[-1] == "value":
+            return str(self.findings.at((*self.path[:-1], "property")))
         return str(next((step for step in reversed(self.path) if isinstance(step, str)), "value"))
 
     @property
-    def _written(self) -> str:
+    def written(self) -> str:
+        """A plain scalar as the file has it (``01``, which YAML reads as 1)."""
         return self.findings.document.raw.get(self.path, str(self.value))
 
     def _missing(self, what: str) -> None:

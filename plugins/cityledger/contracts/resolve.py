@@ -67,8 +67,8 @@ def resolve(path: Path, catalogue: RuleCatalogue | None = None) -> Resolved:
             [Violation(path, 1, 1, "no contract in this file", "start with docs/contracts.md")]
         )
     root = Node(Findings(document), document.data)
-    check_keys(root)
     check_hygiene(root)
+    check_keys(root)
     contract = _contract(document, root, catalogue)
     check_official(root)
     return Resolved(contract, root)

@@ -274,7 +274,7 @@ class _QualityReader:
 
     def _only(self, entry: Node, *more: str) -> None:
         known = (*_COMMON_KEYS, *more)
-        for key in entry.keys():  # noqa: SIM118 Node is no mapping
+        for key in entry.names():
             if key not in known and entry[key].path not in entry.findings.paths:
                 inside = "move it into 'implementation'" if key in _THRESHOLD_KEYS else ""
                 entry[key].add(
@@ -320,7 +320,7 @@ class _QualityReader:
             node.add(f"unknown rule '{rule}'", nearest(rule, self.catalogue.rules))
             return
         arguments.only(known.allowed)
-        for name in sorted(known.required - set(arguments.keys())):
+        for name in sorted(known.required - set(arguments.names())):
             node.add(f"rule {rule} needs argument '{name}'", f"add arguments: {{{name}: …}}")
         if columns < known.least_columns:
             node.add(

@@ -42,7 +42,7 @@ def check_official(root: Node) -> None:
 def _walk(node: Node, model: Model) -> None:
     fields = {info.alias or name: info.annotation for name, info in model.model_fields.items()}
     node.only(fields)
-    for key in node.keys():  # noqa: SIM118 Node is no mapping
+    for key in node.names():
         if key in fields:
             _descend(node[key], fields[key])
 
