@@ -71,6 +71,7 @@ class Postgres(Server):
     binaries: Path = field(default_factory=wheel_dir)
     durable: bool = True
     name: str = "postgres"
+    note: str = ""
 
     @property
     def address(self) -> str:

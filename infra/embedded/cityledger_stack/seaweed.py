@@ -13,7 +13,7 @@ from pathlib import Path
 from cityledger.errors import UnavailableError
 
 from cityledger_stack.ports import LOOPBACK, pick
-from cityledger_stack.processes import Command, clean_env
+from cityledger_stack.processes import MARKER, Command, clean_env
 from cityledger_stack.servers import Server
 
 _HTTP = ("s3", "master", "volume", "filer", "admin")
@@ -68,6 +68,7 @@ class SeaweedFS(Server):
         internal_secret: Signs the requests between its own listeners: without it, any local
             user could read and delete files through the filer and volume ports, past S3's
             access keys and object lock.
+        marker: The stack's home, by which a leftover process is recognised.
     """
 
     data_dir: Path
@@ -75,6 +76,7 @@ class SeaweedFS(Server):
     access_key: str
     secret_key: str
     internal_secret: str
+    marker: str = ""
     name: str = "s3"
 
     @property
@@ -112,7 +114,7 @@ class SeaweedFS(Server):
                 "-admin.ui=false",
                 "-master.telemetry=false",
             ),
-            env=clean_env(self._secrets()),
+            env=clean_env({**self._secrets(), MARKER: self.marker}),
             cwd=self.data_dir,
         )
 

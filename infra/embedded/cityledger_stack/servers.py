@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -17,6 +17,7 @@ class Server(ABC):
     """One server of the stack."""
 
     name: str
+    note: str = ""
 
     @abstractmethod
     def prepare(self) -> None:
@@ -61,14 +62,29 @@ def running(*servers: Server, logs: Path, timeout: float = 30.0) -> Iterator[Non
             child.stop(timeout=1.0)  # temporary data: nothing is worth a longer wait
 
 
-def wait_healthy(server: Server, child: Child, log: Path, *, timeout: float) -> None:
+def wait_healthy(
+    server: Server,
+    child: Child,
+    log: Path,
+    *,
+    timeout: float,
+    stop: Callable[[], None] = lambda: None,
+) -> None:
     """Wait until a server answers.
+
+    Args:
+        server: Whom to ask.
+        child: Its process.
+        log: Where its output goes, quoted when it fails.
+        timeout: Seconds.
+        stop: Called again and again; raises when waiting is no longer wanted.
 
     Raises:
         UnavailableError: It ended or did not answer in time.
     """
     deadline = time.monotonic() + timeout
     while not server.healthy():
+        stop()
         if not child.running() or time.monotonic() > deadline:
             ended = "ended" if not child.running() else f"did not answer within {timeout:.0f} s"
             raise UnavailableError(
