@@ -1,0 +1,64 @@
+"""The command line's front door: mounts the verb groups and turns errors into exit codes."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import typer
+from rich.console import Console
+
+from cityledger import __version__
+from cityledger.cli import contract, demo, run, stack, status
+from cityledger.errors import CityLedgerError, Exit
+
+app = typer.Typer(
+    name="cityledger",
+    help="The ledger of a city's data: extract → land → parse → validate → release → standardise "
+    "→ publish.",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_show_locals=False,  # locals may hold rows or secrets
+    epilog="Exit codes: 0 done · 1 failed · 2 wrong usage · 3 held for a steward · 4 bad input · "
+    "5 a service is not available. Start with: cityledger demo",
+)
+
+
+@app.callback(invoke_without_command=True)
+def _version(
+    version: bool = typer.Option(False, "--version", help="Print the version and stop."),
+) -> None:
+    if version:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+stack.mount(app)
+status.mount(app)
+run.mount(app)
+app.add_typer(contract.app, name="contract")
+app.add_typer(demo.app, name="demo")
+
+
+def main() -> None:
+    """Run the command line; an expected error becomes one message and its exit code."""
+    try:
+        app()
+    except CityLedgerError as error:
+        _report(error)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(Exit.FAILED)
+
+
+def _report(error: CityLedgerError) -> None:
+    if "--json" in sys.argv:
+        fields = {"code": error.code, "what": error.what, "where": error.where, "fix": error.fix}
+        typer.echo(json.dumps({"error": fields}, ensure_ascii=False), err=True)
+        return
+    console = Console(stderr=True, highlight=False)
+    console.print(f"[bold red]✗[/] {error.what}", soft_wrap=True)
+    if error.where:
+        console.print(f"  where: {error.where}", markup=False, soft_wrap=True)
+    if error.fix:
+        console.print(f"  to do: {error.fix}", markup=False, soft_wrap=True)

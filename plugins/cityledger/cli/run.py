@@ -1,0 +1,156 @@
+"""`cityledger run` and `cityledger release`: the lifecycle without Airflow."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from cityledger.errors import CityLedgerError, Exit
+from cityledger.records import Decision, Publication, Receipt, Release, Stage, Validation
+from cityledger.runner import Runner
+
+_ORDER = list(Stage)
+DatasetArgument = Annotated[
+    str, typer.Argument(help="Dataset id, e.g. [bold]transport.metro_trips[/].", show_default=False)
+]
+PartitionOption = Annotated[
+    str,
+    typer.Option(
+        "--partition",
+        "-p",
+        help="Period: 2026-03-31, 2026-03, 2026-Q1 or 2026.",
+        show_default=False,
+    ),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+
+
+class HeldError(CityLedgerError):
+    """The gate holds the batch: nothing is wrong with the run, a person has to decide."""
+
+    def __init__(self, release: Release) -> None:
+        super().__init__(
+            "held for a steward: " + "; ".join(release.reasons),
+            where=f"{release.dataset}/{release.partition}, delivery {release.delivery}",
+            fix=f"cityledger release {release.dataset} -p {release.partition} "
+            "--approve (or --reject) --by NAME --reason TEXT",
+            code="held",
+            exit_code=Exit.HELD,
+        )
+
+
+def mount(app: typer.Typer) -> None:
+    """Add the verbs to the front door."""
+    app.command("run", rich_help_panel="Data")(run)
+    app.command("release", rich_help_panel="Data")(release)
+
+
+def run(
+    dataset: DatasetArgument,
+    partition: PartitionOption,
+    from_stage: Annotated[
+        Stage, typer.Option(help="Start here; earlier stages keep what they left.")
+    ] = Stage.EXTRACT,
+    to_stage: Annotated[Stage, typer.Option(help="Stop after this stage.")] = Stage.PUBLISH,
+    as_json: JsonOption = False,
+) -> None:
+    """Take one partition of a dataset through the stages, as its DAG would.
+
+    Finished stages are recognised and not done again, so a run that failed is simply repeated.
+    Exit code 3 means that the gate holds the batch: decide with [bold]cityledger release[/].
+    """
+    runner = Runner.from_settings()
+    report: dict[str, Any] = {"dataset": dataset, "partition": partition}
+    for title, record in _steps(runner, dataset, partition, from_stage, to_stage, quiet=as_json):
+        report[title] = record.model_dump(mode="json") if record else None
+        if isinstance(record, Release) and not record.released:
+            raise HeldError(record)
+        if not as_json:
+            _describe(title, record)
+    if as_json:
+        typer.echo(json.dumps(report, ensure_ascii=False, indent=2))
+
+
+def _steps(
+    runner: Runner, dataset: str, partition: str, first: Stage, last: Stage, *, quiet: bool
+) -> Any:
+    """Yield (task title, record) for each task whose last stage lies within the asked range."""
+    tasks: list[tuple[Stage, str, Callable[[], Any]]] = [
+        (Stage.LAND, "extract, land", lambda: runner.extract_land(dataset, partition)),
+        (Stage.VALIDATE, "parse, validate", lambda: runner.parse_validate(dataset, partition)),
+        (Stage.RELEASE, "release", lambda: runner.release(dataset, partition)),
+        (Stage.STANDARDISE, "standardise", runner.standardise),
+        (Stage.PUBLISH, "publish", runner.publish),
+    ]
+    console = Console(stderr=True, quiet=quiet)
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    starts = [Stage.EXTRACT, Stage.PARSE, Stage.RELEASE, Stage.STANDARDISE, Stage.PUBLISH]
+    for (end, title, action), start in zip(tasks, starts, strict=True):
+        if _ORDER.index(end) < _ORDER.index(first) or _ORDER.index(start) > _ORDER.index(last):
+            continue
+        with Progress(*columns, console=console, transient=True) as progress:
+            progress.add_task(title)
+            record = action()
+        yield title, record
+
+
+def _describe(title: str, record: object) -> None:
+    console = Console(highlight=False)
+    match record:
+        case Receipt():
+            size = sum(item.size for item in record.objects)
+            text = f"{len(record.objects)} file(s), {size:,} bytes, delivery {record.delivery}"
+        case Validation():
+            count = record.accounting
+            text = (
+                f"{count.extracted:,} extracted = {count.validated:,} validated + "
+                f"{count.quarantined:,} quarantined + {count.rejected:,} rejected"
+            )
+        case Release():
+            text = f"{record.rows:,} rows released"
+        case Publication():
+            text = f"{record.rows:,} indicator values, digest {record.content_sha256[:16]}"
+        case None:
+            text = "nothing to do"
+        case _:
+            text = "done"
+    console.print(f"[green]✓[/] {title:<16} {text}", soft_wrap=True)
+    if isinstance(record, Validation) and record.quarantined_by_rule:
+        console.print(_broken_rules(record))
+
+
+def _broken_rules(validation: Validation) -> Table:
+    table = Table(
+        "rule", "quarantined rows", title="Why rows are in quarantine", title_justify="left"
+    )
+    table.columns[1].justify = "right"
+    ranked = sorted(validation.quarantined_by_rule.items(), key=lambda item: (-item[1], item[0]))
+    for key, count in ranked:
+        table.add_row(key, f"{count:,}")
+    return table
+
+
+def release(
+    dataset: DatasetArgument,
+    partition: PartitionOption,
+    approve: Annotated[
+        bool, typer.Option("--approve/--reject", help="Let the batch pass, or not.")
+    ],
+    by: Annotated[str, typer.Option(help="Who decides; recorded.", show_default=False)],
+    reason: Annotated[str, typer.Option(help="Why; recorded.", show_default=False)],
+    as_json: JsonOption = False,
+) -> None:
+    """Decide on a held batch as its steward (Airflow's page offers the same)."""
+    decision = Decision(approved=approve, decided_by=by, reason=reason)
+    record = Runner.from_settings().release(dataset, partition, decision=decision)
+    if as_json:
+        typer.echo(record.model_dump_json(indent=2))
+    else:
+        state = "released" if record.released else "stays held"
+        Console(highlight=False).print(f"{dataset}/{partition}: {state}")

@@ -1,0 +1,390 @@
+"""Does one stage at a time: skips what is done, records the outcome, emits lineage.
+
+The command line, Airflow tasks, tests and notebooks all come through here, so a stage leaves the
+same trail whoever starts it. Stage modules are imported when their stage runs: a task process
+pays only for its own.
+"""
+
+from __future__ import annotations
+
+import difflib
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cached_property
+from typing import Any, Self
+from uuid import uuid4
+
+from cityledger.contracts.identity import Partition
+from cityledger.contracts.model import Contract
+from cityledger.contracts.registry import load_contracts
+from cityledger.errors import BadInputError, CityLedgerError
+from cityledger.ledger.identity import Data, contract_fields, file_data, object_data
+from cityledger.ledger.journal import Journal
+from cityledger.ledger.lineage import Emitter, Parent, StageRun
+from cityledger.records import (
+    Decision,
+    Outcome,
+    Publication,
+    Receipt,
+    Release,
+    Stage,
+    Standardisation,
+    Validation,
+)
+from cityledger.settings import Settings, get_settings
+from cityledger.storage.database import Database
+from cityledger.storage.objects import ObjectStore
+
+#: What the outcomes of standardise and publish are about: they serve all datasets at once.
+CITY, ALL = "city", "all"
+
+Progress = Callable[[int], None]
+
+
+@dataclass
+class _Attempt:
+    """What a stage attempt has to tell when it ends."""
+
+    status: str = "success"
+    delivery: str | None = None
+    inputs: Sequence[Data] = ()
+    outputs: Sequence[Data] = ()
+    detail: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Runner:
+    """Runs stages of one installation.
+
+    Args:
+        settings: Where things are.
+        parent: The run that asked for ours (Airflow's task), for lineage.
+    """
+
+    def __init__(self, settings: Settings, parent: Parent | None = None) -> None:
+        self.settings, self.parent = settings, parent
+        self.database = Database.from_settings(settings)
+        self.journal = Journal(self.database)
+        self.store = ObjectStore.from_settings(settings)
+        self.emitter = Emitter.from_settings(settings)
+
+    @classmethod
+    def from_settings(cls, settings: Settings | None = None, parent: Parent | None = None) -> Self:
+        """A runner by the process's settings; the parent run may come from the environment."""
+        return cls(settings or get_settings(), parent or Parent.from_environment())
+
+    @cached_property
+    def contracts(self) -> dict[str, Contract]:
+        """All contracts by dataset id."""
+        return load_contracts(self.settings.contracts_dir)
+
+    def contract(self, dataset: str) -> Contract:
+        """The contract of a dataset.
+
+        Raises:
+            BadInputError: there is none by that name; the nearest one is suggested.
+        """
+        try:
+            return self.contracts[dataset]
+        except KeyError:
+            near = difflib.get_close_matches(dataset, self.contracts, n=1)
+            hint = f"did you mean {near[0]}? " if near else ""
+            raise BadInputError(
+                f"there is no contract for '{dataset}'",
+                where=str(self.settings.contracts_dir),
+                fix=f"{hint}`cityledger contract lint` lists all datasets",
+                code="unknown_dataset",
+            ) from None
+
+    def extract_land(self, dataset: str, partition: str) -> Receipt:
+        """Bring a delivery's bytes into the landing bucket.
+
+        Raises:
+            BadInputError: nothing was delivered, or it can't be taken; nothing is landed.
+            UnavailableError: a service does not answer; run again.
+        """
+        from cityledger.lifecycle.extract import extract
+        from cityledger.lifecycle.land import land
+
+        contract = self.contract(dataset)
+        period = _period(contract, partition)
+        spool = self.settings.spool_dir / uuid4().hex
+        try:
+            with self._alone(dataset, partition):
+                with self._stage(Stage.EXTRACT, dataset, partition, contract) as attempt:
+                    extraction = extract(
+                        contract, period, spool_dir=spool, drop_dir=self.settings.drop_dir
+                    )
+                    attempt.inputs = [file_data(file) for file in extraction.files]
+                    attempt.detail = extraction.model_dump(mode="json", include={"declared_rows"})
+                with self._stage(Stage.LAND, dataset, partition, contract) as attempt:
+                    attempt.inputs = [file_data(file) for file in extraction.files]
+                    known = {one.delivery for one in self.journal.receipts(dataset, partition)}
+                    receipt = land(extraction, contract, store=self.store)
+                    self.journal.save_receipt(receipt)
+                    attempt.status = "skipped" if receipt.delivery in known else "success"
+                    attempt.delivery = receipt.delivery
+                    attempt.outputs = [object_data(one) for one in receipt.objects]
+                    attempt.detail = receipt.model_dump(mode="json", include={"sequence"})
+                return receipt
+        finally:
+            shutil.rmtree(spool, ignore_errors=True)
+
+    def parse_validate(
+        self,
+        dataset: str,
+        partition: str,
+        delivery: str | None = None,
+        progress: Progress | None = None,
+    ) -> Validation:
+        """Judge a landed delivery (the partition's newest, unless one is named).
+
+        Raises:
+            BadInputError: nothing has landed, or the files can't be read at all.
+            UnavailableError: a service does not answer; run again.
+        """
+        contract = self.contract(dataset)
+        with self._alone(dataset, partition):
+            receipt = self._receipt(dataset, partition, delivery)
+            done = self.journal.find_validation(
+                dataset, partition, receipt.delivery, contract.sha256
+            )
+            if done is not None:
+                self._skip((Stage.PARSE, Stage.VALIDATE), dataset, partition, receipt.delivery)
+                return done
+            return self._judge(receipt, contract, progress)
+
+    def _judge(self, receipt: Receipt, contract: Contract, progress: Progress | None) -> Validation:
+        from cityledger.lifecycle.parse import parse
+        from cityledger.lifecycle.validate import validate
+        from quality_checks.suite import compile_suite
+
+        where = (receipt.dataset, receipt.partition, contract)
+        landed = [object_data(one) for one in receipt.objects]
+        with (
+            self._stage(Stage.PARSE, *where) as parsing,
+            self._stage(Stage.VALIDATE, *where) as validating,
+        ):
+            parsing.delivery = validating.delivery = receipt.delivery
+            parsing.inputs = validating.inputs = landed
+            suite = compile_suite(
+                contract,
+                codes_dir=self.settings.contracts_dir / "codes",
+                as_of=Partition.parse(receipt.partition).end,
+            )
+            validation = validate(
+                receipt,
+                contract,
+                suite,
+                parse(receipt, contract, suite, store=self.store),
+                store=self.store,
+                scratch_dir=self.settings.spool_dir,
+                progress=progress,
+            )
+            self.journal.save_validation(validation)
+            parsing.detail = validation.model_dump(
+                mode="json", include={"accounting", "rejects", "drift"}
+            )
+            validating.detail = validation.model_dump(
+                mode="json", include={"accounting", "quarantined_by_rule"}
+            )
+            validating.outputs = _validated(validation, contract)
+        return validation
+
+    def release(
+        self,
+        dataset: str,
+        partition: str,
+        delivery: str | None = None,
+        decision: Decision | None = None,
+    ) -> Release:
+        """Let a validated delivery through the gate, or hold it (``released`` is False).
+
+        Raises:
+            BadInputError: the delivery has not been validated under the present contract.
+        """
+        from cityledger.lifecycle.release import release
+
+        contract = self.contract(dataset)
+        with self._alone(dataset, partition):
+            receipt = self._receipt(dataset, partition, delivery)
+            validation = self._validation(receipt, contract)
+            done = self.journal.find_release(dataset, partition, receipt.delivery)
+            if done and done.released and done.validated == validation.validated:
+                self._skip((Stage.RELEASE,), dataset, partition, receipt.delivery)
+                return done
+            with self._stage(Stage.RELEASE, dataset, partition, contract) as attempt:
+                attempt.delivery = receipt.delivery
+                verdict = release(validation, contract, decision=decision)
+                self.journal.save_release(verdict)
+                attempt.status = "success" if verdict.released else "held"
+                attempt.inputs = [object_data(verdict.validated, results=validation.results)]
+                attempt.detail = verdict.model_dump(
+                    mode="json", include={"rows", "reasons", "decision"}
+                )
+            return verdict
+
+    def standardise(self, full_refresh: bool = False) -> Standardisation | None:
+        """Bring released deliveries into the shared schema and the indicators.
+
+        Args:
+            full_refresh: Build even when nothing is waiting, the staging tables anew.
+
+        Returns:
+            None when nothing was waiting.
+        """
+        from cityledger.lifecycle.standardise import standardise
+
+        with self.database.lock("standardise"):
+            if not full_refresh and not self.journal.pending():
+                self._skip((Stage.STANDARDISE,), CITY, ALL, None)
+                return None
+            releases = self.journal.released()
+            with self._stage(Stage.STANDARDISE, CITY, ALL) as attempt:
+                attempt.inputs = [object_data(one.validated, rows=one.rows) for one in releases]
+                result = standardise(
+                    releases,
+                    settings=self.settings,
+                    target_dir=self.settings.home / "dbt",
+                    full_refresh=full_refresh,
+                )
+                self.journal.save_standardisation(result, releases)
+                attempt.detail = {"snapshot_id": result.snapshot_id, "models": len(result.models)}
+            return result
+
+    def publish(self) -> Publication | None:
+        """Publish the indicators of the newest standardisation.
+
+        Returns:
+            None when nothing has been standardised yet.
+        """
+        from cityledger.lifecycle.publish import publish
+
+        with self.database.lock("publish"):
+            newest = self.journal.latest_standardisation()
+            done = self.journal.find_publication(newest.snapshot_id) if newest else None
+            if newest is None or done is not None:
+                self._skip((Stage.PUBLISH,), CITY, ALL, None)
+                return done
+            with self._stage(Stage.PUBLISH, CITY, ALL) as attempt:
+                publication = publish(newest, settings=self.settings, store=self.store)
+                self.journal.save_publication(publication)
+                attempt.outputs = [object_data(one) for one in publication.objects]
+                attempt.detail = publication.model_dump(
+                    mode="json", include={"snapshot_id", "rows", "content_sha256"}
+                )
+            return publication
+
+    def _receipt(self, dataset: str, partition: str, delivery: str | None) -> Receipt:
+        for receipt in reversed(self.journal.receipts(dataset, partition)):
+            if delivery in (None, receipt.delivery):
+                return receipt
+        raise BadInputError(
+            "nothing has landed" if delivery is None else f"delivery {delivery} has not landed",
+            where=f"{dataset}/{partition}",
+            fix=f"cityledger run {dataset} --partition {partition}",
+            code="not_landed",
+        )
+
+    def _validation(self, receipt: Receipt, contract: Contract) -> Validation:
+        place = (receipt.dataset, receipt.partition, receipt.delivery)
+        validation = self.journal.find_validation(*place, contract.sha256)
+        if validation is None:
+            raise BadInputError(
+                "the delivery has not been validated under the present contract",
+                where="/".join(place),
+                fix=f"cityledger run {place[0]} --partition {place[1]} --from-stage parse",
+                code="not_validated",
+            )
+        return validation
+
+    def _alone(self, dataset: str, partition: str) -> Any:
+        """Keep two processes from working on the same partition at once."""
+        return self.database.lock(f"{dataset}/{partition}")
+
+    @contextmanager
+    def _stage(
+        self, stage: Stage, dataset: str, partition: str, contract: Contract | None = None
+    ) -> Iterator[_Attempt]:
+        run = StageRun(stage, dataset, partition, contract=contract, parent=self.parent)
+        attempt, started = _Attempt(), datetime.now(UTC)
+        self.emitter.start(run)
+        try:
+            yield attempt
+        except BaseException as error:
+            self.emitter.fail(run, error, inputs=attempt.inputs)
+            self._record_failure(run, attempt, started, error)
+            raise
+        self.emitter.complete(run, inputs=attempt.inputs, outputs=attempt.outputs)
+        self.journal.record(_outcome(run, attempt, started))
+
+    def _record_failure(
+        self, run: StageRun, attempt: _Attempt, started: datetime, error: BaseException
+    ) -> None:
+        attempt.status = "failure"
+        if isinstance(error, CityLedgerError):
+            reason = {"error_code": error.code, "error": str(error)}
+        else:  # a foreign exception's text may hold values of rows or secrets
+            name = type(error).__name__
+            reason = {"error_code": name, "error": f"unexpected {name}"}
+        outcome = _outcome(run, attempt, started).model_copy(update=reason)
+        try:
+            self.journal.record(outcome)
+        except CityLedgerError as second:
+            error.add_note(f"The failure could not be recorded either: {second}")
+
+    def _skip(
+        self, stages: Sequence[Stage], dataset: str, partition: str, delivery: str | None
+    ) -> None:
+        for stage in stages:
+            run = StageRun(stage, dataset, partition)
+            attempt = _Attempt(status="skipped", delivery=delivery)
+            self.journal.record(_outcome(run, attempt, datetime.now(UTC)))
+
+
+def _period(contract: Contract, partition: str) -> Partition:
+    period = Partition.parse(partition)
+    grain = contract.service_level.grain
+    if period.grain != grain:
+        example = Partition.covering(period.start, grain).key
+        raise BadInputError(
+            f"{contract.id} is delivered by {grain}, '{partition}' is a {period.grain}",
+            fix=f"use e.g. --partition {example}",
+            code="wrong_grain",
+        )
+    return period
+
+
+def _validated(validation: Validation, contract: Contract) -> list[Data]:
+    counts = validation.accounting
+    good = object_data(
+        validation.validated,
+        fields=contract_fields(contract),
+        rows=counts.validated,
+        results=validation.results,
+    )
+    aside = [
+        object_data(ref, rows=rows)
+        for ref, rows in (
+            (validation.quarantined, counts.quarantined),
+            (validation.rejected, counts.rejected),
+        )
+        if ref is not None
+    ]
+    return [good, *aside]
+
+
+def _outcome(run: StageRun, attempt: _Attempt, started: datetime) -> Outcome:
+    return Outcome(
+        run_id=run.run_id,
+        stage=run.stage,
+        dataset=run.dataset,
+        partition=run.partition,
+        status=attempt.status,
+        started_at=started,
+        ended_at=datetime.now(UTC),
+        delivery=attempt.delivery,
+        detail=dict(attempt.detail),
+    )
