@@ -20,6 +20,8 @@ MAX_BYTES = 1024 * 1024
 MAX_DEPTH = 40
 MAX_NODES = 50_000
 
+_COLLECTION_TAGS = ("tag:yaml.org,2002:map", "tag:yaml.org,2002:seq")
+
 Step = str | int
 NodePath = tuple[Step, ...]
 
@@ -154,6 +156,9 @@ class _Builder:
                 [self._violation(node, "aliases make the file too large", "write it out")]
             )
         self.values[path] = _place(node)
+        if isinstance(node, yaml.CollectionNode) and node.tag not in _COLLECTION_TAGS:
+            self._add(node, "a tag is not supported here", "remove the '!…'")
+            return None
         if isinstance(node, yaml.MappingNode):
             return dict(self._pairs(node, path))
         if isinstance(node, yaml.SequenceNode):
@@ -168,7 +173,7 @@ class _Builder:
                 self._add(key_node, "a key that is not plain text", "use a text as key")
             elif key in seen:
                 self._add(key_node, f"key '{key}' is given twice", "keep one of the two")
-            elif key == "<<":
+            elif key_node.tag == "tag:yaml.org,2002:merge":
                 self._add(key_node, "merge keys are not supported", "write the keys out")
             else:
                 seen.add(key)
