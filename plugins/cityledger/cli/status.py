@@ -1,0 +1,81 @@
+"""`cityledger status`: parts of the stack; datasets × partitions × stages."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import cityledger_stack
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from cityledger.errors import UnavailableError
+from cityledger.ledger.journal import Journal
+from cityledger.ledger.matrix import Cell, MatrixRow
+from cityledger.records import Stage
+from cityledger.settings import get_settings
+from cityledger.storage.database import Database
+
+_MARKS = {"success": "[green]✓[/]", "skipped": "[green]✓[/]", "held": "[yellow]‖[/]"}
+_FAILED = "[red]✗[/]"
+
+
+def mount(app: typer.Typer) -> None:
+    """Add the verb to the front door."""
+    app.command("status", rich_help_panel="Stack")(status)
+
+
+def status(
+    dataset: Annotated[
+        str | None, typer.Argument(help="Only this dataset.", show_default=False)
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:
+    """Show the stack's parts, and what became of each dataset and partition at each stage.
+
+    ✓ done, ‖ held for a steward, ✗ failed; a blank cell was never tried. Figures are rows.
+    """
+    parts = cityledger_stack.status()
+    try:
+        matrix = Journal(Database.from_settings(get_settings())).matrix()
+    except UnavailableError as error:
+        matrix, trouble = [], error
+    else:
+        trouble = None
+    rows = [row for row in matrix if dataset in (None, row.dataset)]
+    if as_json:
+        report = {
+            "parts": [part.model_dump(mode="json") for part in parts],
+            "matrix": [row.model_dump(mode="json") for row in rows],
+        }
+        typer.echo(json.dumps(report, ensure_ascii=False, indent=2))
+    else:
+        console = Console(highlight=False)
+        console.print(_parts_table(parts))
+        if not trouble:
+            console.print(_matrix_table(rows) if rows else "No dataset has been run yet.")
+    if trouble:
+        raise trouble
+
+
+def _parts_table(parts: list[cityledger_stack.PartStatus]) -> Table:
+    table = Table("part", "state", "address", "pid", "restarts", box=None, title_justify="left")
+    for part in parts:
+        pid = "external" if part.external else str(part.pid or "")
+        table.add_row(part.name, part.state, part.address or "", pid, str(part.restarts or ""))
+    return table
+
+
+def _matrix_table(rows: list[MatrixRow]) -> Table:
+    table = Table("dataset", "partition", *(stage.value for stage in Stage))
+    for row in rows:
+        cells = [_cell(row.stages[stage]) if stage in row.stages else "" for stage in Stage]
+        table.add_row(row.dataset, row.partition, *cells)
+    return table
+
+
+def _cell(cell: Cell) -> str:
+    mark = _MARKS.get(cell.status, _FAILED)
+    note = cell.error_code or (f"{cell.rows:,}" if cell.rows is not None else "")
+    return f"{mark} {note}".strip()
