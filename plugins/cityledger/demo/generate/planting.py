@@ -18,6 +18,7 @@ from cityledger.demo.generate.answers import (
     WarnedRow,
     count_rules,
 )
+from cityledger.demo.generate.catalogue import DEFECTS
 
 Row = TypeVar("Row", bound=QuarantinedRow)
 
@@ -177,6 +178,9 @@ class Book:
         names += [defect for _, defect, _, _ in self._cells]
         names += [extra.defect for extra in self._extras] + self._table_defects
         names += ["renamed_header"] * len(self._drift)
+        strangers = set(names) - set(DEFECTS)
+        if strangers:
+            raise ValueError(f"not in the catalogue of defects: {sorted(strangers)}")
         return {name: names.count(name) for name in sorted(set(names))}
 
 
