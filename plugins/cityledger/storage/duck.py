@@ -6,12 +6,11 @@ parameters, so neither a query log nor an error text holds them.
 
 from __future__ import annotations
 
-import fcntl
+from importlib import resources
 from pathlib import Path
 from typing import Final
 
 import duckdb
-from duckdb_extensions import import_extension
 
 from cityledger.errors import CityLedgerError, UnavailableError
 from cityledger.settings import Settings
@@ -37,20 +36,9 @@ def connect(
         UnavailableError: the catalogue's database or the object store does not answer, or is not
             configured.
     """
-    connection = duckdb.connect(
-        ":memory:",
-        config={
-            "extension_directory": str(extension_dir(settings)),
-            "autoinstall_known_extensions": "false",
-            "autoload_known_extensions": "false",
-            "threads": str(settings.threads),
-            "memory_limit": f"{settings.memory_limit_mb}MiB",
-            "temp_directory": str(settings.home / "duckdb" / "temp"),
-        },
-    )
+    connection = duckdb.connect(":memory:", config=session_config(settings))
     try:
-        _load_extensions(connection, settings)
-        _create_s3_secret(connection, S3Endpoint.from_settings(settings))
+        prepare(connection, settings, lake=lake)
         if lake:
             _attach_lake(connection, settings, read_only=read_only)
     except BaseException:
@@ -59,22 +47,55 @@ def connect(
     return connection
 
 
-def extension_dir(settings: Settings) -> Path:
-    """Where the extensions are unpacked (DuckDB adds version and platform below it)."""
-    return settings.home / "duckdb" / "extensions"
+def session_config(settings: Settings) -> dict[str, str | bool | int | float | list[str]]:
+    """Options that a DuckDB session is opened with."""
+    return {
+        "extension_directory": str(settings.home / "duckdb" / "extensions"),
+        "autoinstall_known_extensions": False,
+        "autoload_known_extensions": False,
+        "threads": settings.threads,
+        "memory_limit": f"{settings.memory_limit_mb}MiB",
+        "temp_directory": str(settings.home / "duckdb" / "temp"),
+    }
 
 
-def install_extensions(settings: Settings) -> None:
-    """Unpack the extensions from their wheels, once; safe when processes start side by side."""
-    folder = extension_dir(settings)
-    if not _missing(folder):
-        return
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / ".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        with duckdb.connect(":memory:", config={"extension_directory": str(folder)}) as scratch:
-            for name in _missing(folder):
-                import_extension(name, con=scratch)
+def prepare(
+    connection: duckdb.DuckDBPyConnection, settings: Settings, *, lake: bool = False
+) -> None:
+    """Load the extensions and create the secrets in a session that somebody else opened.
+
+    With ``lake`` it loads and creates those of the lake, too, so that
+    ``ATTACH 'ducklake:cityledger_lake'`` works (dbt attaches by itself).
+    """
+    for name in EXTENSIONS if lake else EXTENSIONS[:1]:
+        connection.execute(f"LOAD '{extension_file(name)}'")
+    _create_s3_secret(connection, S3Endpoint.from_settings(settings))
+    if lake:
+        _create_lake_secrets(connection, settings)
+
+
+def extension_file(name: str) -> Path:
+    """The signed binary of an extension, where its wheel put it.
+
+    It is loaded from there: nothing is unpacked, so processes that start side by side have nothing
+    to race for.
+
+    Raises:
+        CityLedgerError: the wheel is missing or made for another version of DuckDB.
+    """
+    try:
+        wheel = resources.files(f"duckdb_extension_{name}")
+    except ModuleNotFoundError:
+        wheel = None
+    version = f"v{duckdb.__version__}"
+    path = Path(str(wheel)) / "extensions" / version / f"{name}.duckdb_extension"
+    if wheel is None or not path.is_file():
+        raise CityLedgerError(
+            f"DuckDB {version} has no extension {name} here",
+            fix=f"install duckdb-extension-{name.replace('_', '-')}=={duckdb.__version__}",
+            code="extension_missing",
+        )
+    return path
 
 
 def data_path(settings: Settings) -> str:
@@ -86,17 +107,6 @@ def snapshot_id(connection: duckdb.DuckDBPyConnection) -> int:
     """The newest snapshot of the attached lake: the version of every table in it."""
     row = connection.execute("SELECT max(snapshot_id) FROM lake.snapshots()").fetchone()
     return int(row[0]) if row and row[0] is not None else 0
-
-
-def _missing(folder: Path) -> list[str]:
-    home = folder / f"v{duckdb.__version__}"
-    return [name for name in EXTENSIONS if not any(home.glob(f"*/{name}.duckdb_extension"))]
-
-
-def _load_extensions(connection: duckdb.DuckDBPyConnection, settings: Settings) -> None:
-    install_extensions(settings)
-    for name in EXTENSIONS:
-        connection.execute(f"LOAD {name}")
 
 
 def _create_s3_secret(connection: duckdb.DuckDBPyConnection, endpoint: S3Endpoint) -> None:
@@ -113,9 +123,7 @@ def _create_s3_secret(connection: duckdb.DuckDBPyConnection, endpoint: S3Endpoin
     )
 
 
-def _attach_lake(
-    connection: duckdb.DuckDBPyConnection, settings: Settings, *, read_only: bool
-) -> None:
+def _create_lake_secrets(connection: duckdb.DuckDBPyConnection, settings: Settings) -> None:
     address = DatabaseAddress.from_settings(settings)
     connection.execute(
         "CREATE SECRET cityledger_catalogue (TYPE postgres, HOST $host, PORT $port,"
@@ -134,6 +142,12 @@ def _attach_lake(
         " METADATA_PARAMETERS MAP {'TYPE': 'postgres', 'SECRET': 'cityledger_catalogue'})",
         {"data": data_path(settings), "schema": CATALOGUE_SCHEMA},
     )
+
+
+def _attach_lake(
+    connection: duckdb.DuckDBPyConnection, settings: Settings, *, read_only: bool
+) -> None:
+    address = DatabaseAddress.from_settings(settings)
     mode = " (READ_ONLY)" if read_only else ""
     try:
         connection.execute(f"ATTACH 'ducklake:cityledger_lake' AS lake{mode}")

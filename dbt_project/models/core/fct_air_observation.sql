@@ -1,0 +1,26 @@
+with observations as (
+    {{ air_observations(ref('stg_environment__air_quality')) }}
+),
+
+stations as (
+    select
+        station_code,
+        district,
+        row_number() over (partition by station_code order by _partition desc, _row_id desc) as newest
+    from {{ ref('stg_environment__air_quality') }}
+),
+
+fct_air_observation as (
+    select
+        observations.station_code,
+        stations.district as area_code,
+        observations.observed_at,
+        observations.pollutant,
+        observations.concentration,
+        case when observations.pollutant = 'co' then 'mg/m³' else 'µg/m³' end as unit
+    from observations
+    inner join stations
+        on observations.station_code = stations.station_code and stations.newest = 1
+)
+
+select * from fct_air_observation

@@ -1,0 +1,16 @@
+{{ stage(
+    dataset='education.schools',
+    columns=[
+        ('school_code', 'string'),
+        ('school_name', 'string'),
+        ('district', 'string'),
+        ('school_type', 'string'),
+        ('ownership', 'string'),
+        ('founded', 'date'),
+        ('classes', 'bigint'),
+        ('students', 'bigint'),
+        ('teachers', 'bigint'),
+        ('address', 'string'),
+        ('office_phone', 'string'),
+    ],
+) }}

@@ -1,0 +1,17 @@
+{{ stage(
+    dataset='transport.signalised_intersections',
+    columns=[
+        ('intersection_id', 'string'),
+        ('intersection_name', 'string'),
+        ('district', 'string'),
+        ('control_mode', 'string'),
+        ('adaptive', 'boolean'),
+        ('status', 'string'),
+        ('installed_on', 'date'),
+        ('renewed_on', 'date'),
+        ('approaches', 'bigint'),
+        ('longitude', 'double'),
+        ('latitude', 'double'),
+        ('maintainer', 'string'),
+    ],
+) }}

@@ -1,0 +1,192 @@
+"""Standardise: one dbt build over the released deliveries, in the lake."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg
+from pydantic import SecretStr
+
+from cityledger.contracts.city import read_city
+from cityledger.contracts.registry import load_contracts
+from cityledger.errors import CityLedgerError, UnavailableError
+from cityledger.ledger.journal import Journal
+from cityledger.lifecycle.content_digest import TableDigest, table_digest
+from cityledger.lifecycle.dbt_inputs import contract_tag, write_inputs
+from cityledger.lifecycle.dbt_run import ModelLineage, invoke, model_lineage, tables
+from cityledger.records import ModelResult, Release, Staged, Standardisation, Validation
+from cityledger.settings import Settings
+from cityledger.storage import duck
+from cityledger.storage.address import DatabaseAddress
+from cityledger.storage.database import Database
+
+__all__ = ["ModelLineage", "model_lineage", "standardise"]
+
+_LOCK = 0x63_69_74_79  # "city": key of the advisory lock that keeps two builds apart
+
+
+def standardise(
+    releases: Sequence[Release],
+    *,
+    settings: Settings,
+    target_dir: Path,
+    full_refresh: bool = False,
+    validations: Sequence[Validation] | None = None,
+) -> Standardisation:
+    """Build staging, core, indicators and audit from the released deliveries.
+
+    The tables afterwards are a function of the releases: what is no longer released goes, a
+    redelivery replaces its partition. Each model commits by itself; a build that was killed in the
+    middle is completed by the next one. Two builds wait for each other.
+
+    Args:
+        releases: *All* current releases, the newest of each dataset and partition
+            (``Journal.released()``); held ones count as known, but are not staged.
+        settings: Where database, store, contracts and dbt project are.
+        target_dir: Keep it from run to run: it holds dbt's partial parse.
+        full_refresh: Build the staging tables anew instead of adding what is new.
+        validations: Those that the releases came from; read from the journal if not given.
+
+    Raises:
+        CityLedgerError: a model or a test failed, the journal lacks a validation, or there is no
+            pseudonym key.
+        UnavailableError: database or object store do not answer.
+    """
+    key = _pseudonym_key(settings)
+    released = [release for release in releases if release.released]
+    contracts = load_contracts(settings.contracts_dir)
+    inputs = target_dir / "input"
+    with _one_at_a_time(settings):
+        write_inputs(
+            inputs,
+            releases=releases,
+            validations=_validations(released, settings) if validations is None else validations,
+            contracts=contracts,
+            city=read_city(settings.contracts_dir / "city.yaml"),
+        )
+        models = invoke(
+            [
+                *("build", "--exclude-resource-type", "unit_test"),
+                *("--threads", str(settings.threads)),
+                *(("--full-refresh",) if full_refresh else ()),
+            ],
+            project_dir=settings.dbt_project_dir,
+            target_dir=target_dir,
+            environment=_environment(settings, key, inputs),
+        )
+        return _inspect(settings, target_dir, models, released)
+
+
+def _pseudonym_key(settings: Settings) -> SecretStr:
+    if settings.pseudonym_key is None:
+        raise CityLedgerError(
+            "there is no pseudonym key, so no person can be written",
+            fix="run `cityledger up`, or set CITYLEDGER_PSEUDONYM_KEY (32+ secret characters)",
+            code="pseudonym_key_missing",
+        )
+    return settings.pseudonym_key
+
+
+def _validations(released: Sequence[Release], settings: Settings) -> list[Validation]:
+    journal = Journal(Database.from_settings(settings))
+    found = []
+    for release in released:
+        validation = journal.find_validation(
+            release.dataset, release.partition, release.delivery, release.contract_sha256
+        )
+        if validation is None:
+            raise CityLedgerError(
+                "the journal holds no validation of this release",
+                where=f"{release.dataset} {release.partition} {release.delivery}",
+                fix=f"run `cityledger run {release.dataset} --partition {release.partition}"
+                " --from-stage validate`",
+                code="validation_missing",
+            )
+        found.append(validation)
+    return found
+
+
+@contextmanager
+def _one_at_a_time(settings: Settings) -> Iterator[None]:
+    """Hold a lock in the lake's database; it goes with the connection, so with the process."""
+    address = DatabaseAddress.from_settings(settings)
+    try:
+        connection = psycopg.connect(
+            host=address.host,
+            port=address.port,
+            dbname=address.database,
+            user=address.user,
+            password=address.password,
+            autocommit=True,
+        )
+    except psycopg.OperationalError:
+        raise UnavailableError(
+            f"the database at {address.host}:{address.port} does not answer",
+            fix="check `cityledger status`; start the database or correct CITYLEDGER_DATABASE_URL",
+            code="database_unavailable",
+        ) from None
+    with connection:
+        connection.execute("SELECT pg_advisory_lock(%s)", [_LOCK])
+        yield
+
+
+def _environment(settings: Settings, key: SecretStr, inputs: Path) -> Mapping[str, str]:
+    secrets = {"DATABASE_URL": settings.database_url, "S3_URL": settings.s3_url}
+    return {
+        "CITYLEDGER_HOME": str(settings.home),
+        "CITYLEDGER_THREADS": str(settings.threads),
+        "CITYLEDGER_MEMORY_LIMIT_MB": str(settings.memory_limit_mb),
+        "CITYLEDGER_BUCKET_PREFIX": settings.bucket_prefix,
+        "CITYLEDGER_PSEUDONYM_KEY": key.get_secret_value(),
+        "CITYLEDGER_DBT_INPUT_DIR": str(inputs),
+        "DO_NOT_TRACK": "1",
+        **{
+            f"CITYLEDGER_{name}": secret.get_secret_value()
+            for name, secret in secrets.items()
+            if secret is not None
+        },
+    }
+
+
+def _inspect(
+    settings: Settings,
+    target_dir: Path,
+    models: Sequence[ModelResult],
+    released: Sequence[Release],
+) -> Standardisation:
+    """Read the snapshot that the build left, and what is in it."""
+    with duck.connect(settings, lake=True, read_only=True) as connection:
+        snapshot = duck.snapshot_id(connection)
+        digests = {table: table_digest(connection, table, snapshot) for table in tables(target_dir)}
+        staged = []
+        for release in released:
+            row = connection.execute(
+                f"SELECT count(*) FROM lake.{_staging_table(release)} AT (VERSION => {snapshot})"
+                " WHERE _partition = ? AND _delivery = ? AND _contract = ?",
+                [release.partition, release.delivery, contract_tag(release.contract_sha256)],
+            ).fetchone()
+            staged.append(
+                Staged(
+                    dataset=release.dataset,
+                    partition=release.partition,
+                    delivery=release.delivery,
+                    rows=row[0] if row else 0,
+                )
+            )
+    return Standardisation(
+        snapshot_id=snapshot,
+        models=tuple(_with_rows(model, digests) for model in models),
+        staged=tuple(staged),
+        digests={table: digest.sha256 for table, digest in digests.items()},
+    )
+
+
+def _staging_table(release: Release) -> str:
+    return f"staging.stg_{release.dataset.replace('.', '__', 1)}"
+
+
+def _with_rows(model: ModelResult, digests: Mapping[str, TableDigest]) -> ModelResult:
+    digest = digests.get(f"{model.layer}.{model.name}")
+    return model if digest is None else model.model_copy(update={"rows": digest.rows})
