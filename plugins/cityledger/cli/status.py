@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from typing import Annotated
 
 import cityledger_stack
@@ -46,7 +47,7 @@ def status(
     rows = [row for row in matrix if dataset in (None, row.dataset)]
     if as_json:
         report = {
-            "parts": [part.model_dump(mode="json") for part in parts],
+            "parts": [asdict(part) for part in parts],
             "matrix": [row.model_dump(mode="json") for row in rows],
         }
         typer.echo(json.dumps(report, ensure_ascii=False, indent=2))
