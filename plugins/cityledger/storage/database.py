@@ -32,6 +32,7 @@ class Database:
             pool_size=2,
             max_overflow=8,
             pool_pre_ping=True,
+            pool_use_lifo=True,
             connect_args={"connect_timeout": 5, "application_name": "cityledger"},
         )
         _forget_connections_after_fork(self.engine)

@@ -1,0 +1,238 @@
+"""The object store against a real S3 server: what is locked stays, what is read is what was put."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from threading import Barrier, Thread
+
+import pytest
+from cityledger.errors import BadInputError, CityLedgerError, Exit, UnavailableError
+from cityledger.records import ObjectRef
+from cityledger.settings import Settings
+from cityledger.storage.endpoint import S3Endpoint
+from cityledger.storage.objects import BUCKETS, ObjectStore
+from minio import Minio
+from minio.error import S3Error
+from urllib3.exceptions import ProtocolError
+
+KEY = "dept/set/2026-03-31/办件 表(1)+&.csv"
+
+
+@pytest.fixture
+def store(settings: Settings) -> ObjectStore:
+    made = ObjectStore.from_settings(settings)
+    made.ensure_buckets()
+    return made
+
+
+@pytest.fixture
+def foreign(settings: Settings) -> Minio:
+    """Somebody with the same keys who goes around the store."""
+    endpoint = S3Endpoint.from_settings(settings)
+    return Minio(endpoint.host, endpoint.access_key, endpoint.secret_key, secure=False)
+
+
+def _soon() -> datetime:
+    return datetime.now(UTC) + timedelta(hours=1)
+
+
+def _versions(client: Minio, bucket: str, key: str) -> int:
+    return len(list(client.list_objects(bucket, prefix=key, include_version=True)))
+
+
+def test_buckets_are_made_once_and_locked_where_they_must(
+    store: ObjectStore, foreign: Minio
+) -> None:
+    """Prevents landing without versions, and a second start that fails on existing buckets."""
+    store.ensure_buckets()
+    assert all(foreign.bucket_exists(store.bucket(name)) for name in BUCKETS)
+    for name in ("landing", "evidence"):
+        assert foreign.get_bucket_versioning(store.bucket(name)).status == "Enabled"
+
+
+def test_existing_unlocked_landing_bucket_is_refused(settings: Settings, foreign: Minio) -> None:
+    """Prevents evidence that anybody can delete, because a bucket of that name was there before."""
+    foreign.make_bucket(f"{settings.bucket_prefix}landing")
+    with pytest.raises(CityLedgerError, match="without object lock") as caught:
+        ObjectStore.from_settings(settings).ensure_buckets()
+    assert caught.value.code == "bucket_not_locked"
+
+
+def test_landed_version_can_neither_be_deleted_nor_replaced(
+    store: ObjectStore, foreign: Minio
+) -> None:
+    """Prevents loss of original bytes: deletion, overwriting and shortening the retention fail."""
+    ref = store.put_bytes("landing", KEY, b"original", retain_until=_soon())
+    with pytest.raises(S3Error, match="AccessDenied"):
+        foreign.remove_object(ref.bucket, ref.key, version_id=ref.version_id)
+    foreign.put_object(ref.bucket, ref.key, io.BytesIO(b"forged"), 6)
+    foreign.remove_object(ref.bucket, ref.key)  # a delete marker hides the key, not the version
+    with store.open(ref) as stream:
+        assert stream.read() == b"original"
+
+
+def test_large_file_is_sent_in_parts_and_locked(
+    store: ObjectStore, foreign: Minio, tmp_path: Path
+) -> None:
+    """Prevents a multipart upload that forgets lock, hash or bytes."""
+    path = tmp_path / "big.bin"
+    path.write_bytes(b"0123456789abcdef" * (35 * 65536))
+    sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+    ref = store.put_file("landing", "big", path, sha256=sha256, retain_until=_soon())
+    assert ref == store.find("landing", "big")
+    assert (ref.sha256, ref.size) == (sha256, path.stat().st_size)
+    with pytest.raises(S3Error, match="AccessDenied"):
+        foreign.remove_object(ref.bucket, ref.key, version_id=ref.version_id)
+    with store.open(ref) as stream:
+        assert hashlib.file_digest(stream, "sha256").hexdigest() == sha256
+
+
+@pytest.mark.parametrize("size", [0, 5, 20 * 1024**2], ids=["empty", "small", "multipart"])
+@pytest.mark.parametrize("change", ["altered", "grown", "truncated"])
+def test_file_that_changed_since_it_was_hashed_is_not_stored(
+    store: ObjectStore, foreign: Minio, tmp_path: Path, size: int, change: str
+) -> None:
+    """Prevents bytes in landing that are not those that were extracted."""
+    path = tmp_path / "file"
+    path.write_bytes(b"x" * size)
+    sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+    match change:
+        case "altered":
+            path.write_bytes(b"y" + b"x" * (size - 1))
+        case "grown":
+            path.write_bytes(b"x" * size + b"y")
+        case "truncated":
+            path.write_bytes(b"x" * (size - 1) if size else b"z")
+    with pytest.raises(BadInputError, match="changed between extraction and landing"):
+        store.put_file("landing", "file", path, sha256=sha256)
+    assert store.find("landing", "file") is None
+    assert _versions(foreign, store.bucket("landing"), "file") == 0
+
+
+def test_conditional_put_has_one_winner(store: ObjectStore) -> None:
+    """Prevents two landers that each believe they own a sequence number."""
+    barrier, won = Barrier(8), []
+
+    def put(number: int) -> None:
+        barrier.wait()
+        if store.put_new("landing", "claim", str(number).encode()):
+            won.append(number)
+
+    threads = [Thread(target=put, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(won) == 1
+    assert store.get_bytes("landing", "claim") == str(won[0]).encode()
+
+
+def test_reading_is_pinned_seekable_and_survives_a_broken_connection(
+    store: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Prevents a half-read file that looks whole, and reading newer bytes than receipted."""
+    data = bytes(range(256)) * 20_000
+    ref = store.put_bytes("landing", KEY, data)
+    store.put_bytes("landing", KEY, b"newer")
+    fetch, starts = store.fetch, []
+
+    class Breaking:
+        """A response that breaks off after its first bytes."""
+
+        def __init__(self, response: object) -> None:
+            self._response, self._reads = response, 0
+
+        def read(self, wanted: int) -> bytes:
+            self._reads += 1
+            if self._reads > 1:
+                raise ProtocolError("connection reset")
+            return self._response.read(min(wanted, 500_000))  # type: ignore[attr-defined]
+
+        def close(self) -> None:
+            self._response.close()  # type: ignore[attr-defined]
+
+        def release_conn(self) -> None:
+            self._response.release_conn()  # type: ignore[attr-defined]
+
+    def fetch_breaking(wanted: ObjectRef, offset: int) -> object:
+        starts.append(offset)
+        return Breaking(fetch(wanted, offset))
+
+    monkeypatch.setattr(store, "fetch", fetch_breaking)
+    with store.open(ref) as stream:
+        assert stream.read() == data
+        assert len(starts) > 5
+        stream.seek(-256, io.SEEK_END)
+        assert stream.read(3) == b"\x00\x01\x02"
+        assert stream.tell() == len(data) - 253
+
+
+def test_stream_that_keeps_breaking_says_so(
+    store: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Prevents a truncated object from being read as if it ended there."""
+    ref = store.put_bytes("validated", "short", b"12345")
+    longer = ref.model_copy(update={"size": 9})
+    with store.open(longer) as stream, pytest.raises(CityLedgerError):
+        stream.read()
+
+
+def test_foreign_object_is_hashed_and_missing_is_none(store: ObjectStore, foreign: Minio) -> None:
+    """Prevents a reference without a hash for Parquet that DuckDB wrote."""
+    foreign.put_object(store.bucket("validated"), "a/b.parquet", io.BytesIO(b"bytes"), 5)
+    found = store.find("validated", "a/b.parquet")
+    assert found is not None
+    assert found.sha256 == hashlib.sha256(b"bytes").hexdigest()
+    assert found.version_id is None
+    assert store.find("validated", "a/c.parquet") is None
+    assert list(store.list("validated", "a/")) == ["a/b.parquet"]
+    with pytest.raises(CityLedgerError) as caught:
+        store.get_bytes("validated", "a/c.parquet")
+    assert caught.value.code == "object_missing"
+
+
+def test_retention_is_extended_and_never_shortened(store: ObjectStore, foreign: Minio) -> None:
+    """Prevents a delivery from outliving the objects it shares with an earlier one."""
+    ref = store.put_bytes("landing", KEY, b"shared", retain_until=_soon())
+    later = _soon() + timedelta(days=3)
+    store.extend_retention(ref, later)
+    store.extend_retention(ref, _soon())
+    kept = foreign.get_object_retention(ref.bucket, ref.key, version_id=ref.version_id)
+    assert kept is not None
+    assert abs(kept.retain_until_date - later) < timedelta(seconds=2)
+
+
+def test_store_that_is_down_is_told_in_one_sentence_without_secrets() -> None:
+    """Prevents a stack trace, and the secret key in a log, when the store is not there."""
+    store = ObjectStore(S3Endpoint.parse("http://key:very-secret@127.0.0.1:1"))
+    with pytest.raises(UnavailableError, match=r"127\.0\.0\.1:1 does not answer") as caught:
+        store.find("landing", "a")
+    assert caught.value.exit_code is Exit.UNAVAILABLE
+    assert "very-secret" not in str(caught.value)
+    assert "very-secret" not in repr(store.endpoint)
+
+
+def test_wrong_keys_are_told_apart_from_a_store_that_is_down(s3_url: str) -> None:
+    """Prevents a search for a network fault when a password was mistyped."""
+    host = s3_url.rpartition("@")[2]
+    store = ObjectStore(S3Endpoint.parse(f"http://nobody:wrong@{host}"))
+    with pytest.raises(CityLedgerError) as caught:
+        store.get_bytes("landing", "a")
+    assert caught.value.code == "s3_refused"
+
+
+@pytest.mark.parametrize("url", ["ftp://a:secret@h", "http://h:1", "http://a@h", "secret"])
+def test_unreadable_url_is_not_repeated(url: str) -> None:
+    """Prevents a secret in an error message about its own URL."""
+    with pytest.raises(CityLedgerError, match="CITYLEDGER_S3_URL cannot be read") as caught:
+        S3Endpoint.parse(url)
+    assert "secret@" not in str(caught.value)
+
+
+def test_url_parts_are_decoded() -> None:
+    """Prevents keys with special characters from being refused by the server."""
+    endpoint = S3Endpoint.parse("https://a%2Fb:c%40d@s3.example:9000?region=cn-north-1")
+    assert endpoint == S3Endpoint("s3.example:9000", "a/b", "c@d", True, "cn-north-1")
