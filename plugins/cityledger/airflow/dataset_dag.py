@@ -12,6 +12,7 @@ from typing import Any
 from airflow.sdk import (
     DAG,
     Asset,
+    BaseOperator,
     ExceptionRetryPolicy,
     RetryAction,
     RetryRule,
@@ -117,15 +118,20 @@ def dataset_dag(spec: DagSpec, settings: Settings) -> DAG:
         validated = ParseValidateOperator(
             task_id="parse_validate",
             dataset=spec.dataset,
-            delivery=landed.output["delivery"],
+            delivery=_delivery_of(landed),
             execution_timeout=timedelta(hours=12),
         )
         released = ReleaseOperator(
             task_id="release",
             dataset=spec.dataset,
-            delivery=validated.output["delivery"],
+            delivery=_delivery_of(validated),
             outlets=[released_asset(spec.dataset, settings)],
             execution_timeout=timedelta(minutes=10),
         )
         landed >> validated >> released
     return dag
+
+
+def _delivery_of(task: BaseOperator) -> str:
+    # The run stays with the delivery it landed, even if the department delivers again meanwhile.
+    return f"{{{{ ti.xcom_pull('{task.task_id}')['delivery'] }}}}"

@@ -14,7 +14,13 @@ from airflow.providers.standard.operators.hitl import ApprovalOperator
 from airflow.sdk import BaseOperator, Param
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
-from cityledger.airflow.lineage import LineageMixin
+from cityledger.airflow.lineage import (
+    LineageMixin,
+    delivered_files,
+    lake_tables,
+    parent_of_stages,
+    stored_objects,
+)
 from cityledger.contracts.identity import Partition
 from cityledger.errors import BadInputError
 
@@ -25,6 +31,7 @@ if TYPE_CHECKING:
     from cityledger.runner import Runner
 
 STEWARD_TIME = timedelta(days=30)
+_INDICATOR_TABLE = "indicators.fct_indicator_value"
 
 
 class ExtractLandOperator(LineageMixin, BaseOperator):
@@ -45,8 +52,8 @@ class ExtractLandOperator(LineageMixin, BaseOperator):
             BadInputError: the run has no partition key, or there is nothing to fetch.
         """
         receipt = _runner(context).extract_land(self.dataset, _partition(context))
-        self.read = tuple(item.source_uri for item in receipt.objects)
-        self.written = receipt.objects
+        self.read = delivered_files(receipt.objects)
+        self.written = stored_objects(receipt.objects)
         return {
             "delivery": receipt.delivery,
             "files": len(receipt.objects),
@@ -65,7 +72,7 @@ class ParseValidateOperator(LineageMixin, BaseOperator):
 
     template_fields: Sequence[str] = ("delivery",)
 
-    def __init__(self, *, dataset: str, delivery: Any = None, **kwargs: Any) -> None:
+    def __init__(self, *, dataset: str, delivery: str | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.dataset = dataset
         self.delivery = delivery
@@ -75,11 +82,9 @@ class ParseValidateOperator(LineageMixin, BaseOperator):
         validation = _runner(context).parse_validate(
             self.dataset, _partition(context), self.delivery
         )
-        self.read = validation.inputs
-        self.written = tuple(
-            ref
-            for ref in (validation.validated, validation.quarantined, validation.rejected)
-            if ref is not None
+        self.read = stored_objects(validation.inputs)
+        self.written = stored_objects(
+            (validation.validated, validation.quarantined, validation.rejected)
         )
         broken = {result.key: result.failed for result in validation.results if result.failed}
         return {
@@ -103,7 +108,7 @@ class ReleaseOperator(LineageMixin, ApprovalOperator):
 
     template_fields: Sequence[str] = ("delivery",)
 
-    def __init__(self, *, dataset: str, delivery: Any = None, **kwargs: Any) -> None:
+    def __init__(self, *, dataset: str, delivery: str | None = None, **kwargs: Any) -> None:
         reason = Param(
             "", type="string", title="理由 Reason", description="Kept with the decision."
         )
@@ -146,8 +151,8 @@ class ReleaseOperator(LineageMixin, ApprovalOperator):
         return _runner(context).release(self.dataset, _partition(context), self.delivery, decision)
 
     def _done(self, context: Context, release: Release) -> dict[str, Any]:
-        self.read = self.written = (release.validated,)
-        summary = {
+        self.read = self.written = stored_objects([release.validated])
+        summary: dict[str, Any] = {
             "delivery": release.delivery,
             "rows": release.rows,
             "reasons": list(release.reasons),
@@ -168,12 +173,11 @@ class StandardiseOperator(LineageMixin, BaseOperator):
             AirflowSkipException: nothing has been released since the last build.
         """
         runner = _runner(context)
-        pending = runner.journal.pending()
         built = runner.standardise()
         if built is None:
-            raise AirflowSkipException("nothing released since the last build")
-        self.read = tuple(release.validated for release in pending)
-        self.written = tuple((table, built.snapshot_id) for table in built.digests)
+            raise AirflowSkipException("nothing has been released since the last build")
+        self.read = stored_objects(release.validated for release in runner.journal.released())
+        self.written = lake_tables(runner.settings, built.digests, built.snapshot_id)
         self.log.info("%s", _model_table(built.models))
         return {
             "snapshot_id": built.snapshot_id,
@@ -194,11 +198,15 @@ class PublishOperator(LineageMixin, BaseOperator):
         Raises:
             AirflowSkipException: the newest build is published already.
         """
-        published = _runner(context).publish()
-        if published is None:
+        runner = _runner(context)
+        newest = runner.journal.latest_standardisation()
+        if newest is None or runner.journal.find_publication(newest.snapshot_id) is not None:
             raise AirflowSkipException("the newest build is published already")
-        self.read = (("indicators.fct_indicator_value", published.snapshot_id),)
-        self.written = published.objects
+        published = runner.publish()
+        if published is None:
+            raise AirflowSkipException("nothing has been built yet")
+        self.read = lake_tables(runner.settings, [_INDICATOR_TABLE], published.snapshot_id)
+        self.written = stored_objects(published.objects)
         return {
             "snapshot_id": published.snapshot_id,
             "rows": published.rows,
@@ -208,10 +216,9 @@ class PublishOperator(LineageMixin, BaseOperator):
 
 
 def _runner(context: Context) -> Runner:
-    from cityledger.airflow.lineage import parent_run
     from cityledger.runner import Runner
 
-    return Runner.from_settings(parent=parent_run(context["ti"]))
+    return Runner.from_settings(parent=parent_of_stages(context["ti"]))
 
 
 def _partition(context: Context) -> str:
@@ -246,10 +253,12 @@ def _reasons(release: Release) -> str:
 
 
 def _model_table(models: Sequence[ModelResult]) -> str:
-    lines = [
-        f"  {model.status:8} {model.seconds:7.2f} s {model.rows if model.rows is not None else '':>9}"
-        f"  {model.layer:10} {model.name}"
-        + (f": {model.message}" if model.message and model.status != "success" else "")
-        for model in models
-    ]
-    return "\n".join([f"{len(models)} dbt nodes (status, seconds, rows, layer, name):", *lines])
+    lines = [f"{len(models)} dbt nodes: status, seconds, rows, layer, name"]
+    for model in models:
+        rows = "" if model.rows is None else f"{model.rows:,}"
+        why = f": {model.message}" if model.message and model.status != "success" else ""
+        lines.append(
+            f"  {model.status:8} {model.seconds:7.2f} {rows:>12}  {model.layer:10} "
+            f"{model.name}{why}"
+        )
+    return "\n".join(lines)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from airflow.plugins_manager import AirflowPlugin
 
+from cityledger.airflow import pools
 from cityledger.airflow.collect import CollectReleases
 from cityledger.airflow.timetable import DeliveryTimetable
 
 
 class CityLedgerPlugin(AirflowPlugin):
-    """Classes that Airflow may load from a stored DAG; it refuses any that no plugin names."""
+    """Classes that Airflow may load from a stored DAG (it refuses others), and a listener."""
 
     name = "cityledger"
-    timetables = [DeliveryTimetable]  # noqa: RUF012  Airflow's own declaration
-    partition_mappers = [CollectReleases]  # noqa: RUF012
+    timetables = [DeliveryTimetable]  # noqa: RUF012  the base class declares instance lists
+    partition_mappers = [CollectReleases]  # noqa: RUF012  the base class declares instance lists
+    listeners = [pools]  # noqa: RUF012  the base class declares instance lists

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 from airflow.sdk import (
     DAG,
@@ -74,12 +75,14 @@ def _schedule(settings: Settings) -> PartitionedAssetTimetable | None:
     datasets = dataset_ids(settings.contracts_dir)
     if not datasets or get_parsing_context().dag_id is not None:
         return None  # a task's process does not schedule anything
+    # Airflow accepts mappers of its server side here, which its author-side types do not say.
+    mapper: Any = CollectReleases(
+        key=PARTITION,
+        consumer=DAG_ID,
+        producers=DAG_PREFIX,
+        patience=PATIENCE.total_seconds(),
+    )
     return PartitionedAssetTimetable(
         assets=AssetAny(*(released_asset(dataset, settings) for dataset in datasets)),
-        default_partition_mapper=CollectReleases(
-            key=PARTITION,
-            consumer=DAG_ID,
-            producers=DAG_PREFIX,
-            patience=PATIENCE.total_seconds(),
-        ),
+        default_partition_mapper=mapper,
     )

@@ -67,11 +67,6 @@ class AirflowClient:
         """Pause or unpause a DAG."""
         self._call("PATCH", f"/api/v2/dags/{quote(dag_id)}", json={"is_paused": paused})
 
-    def ensure_pool(self, name: str, slots: int) -> None:
-        """Create a pool unless it exists."""
-        if self._http_status("GET", f"/api/v2/pools/{quote(name)}") == httpx.codes.NOT_FOUND:
-            self._call("POST", "/api/v2/pools", json={"name": name, "slots": slots})
-
     # --- runs ---
 
     def trigger(self, dag_id: str, partition: str | None = None) -> str:
@@ -146,9 +141,6 @@ class AirflowClient:
                 code="airflow_refused",
             )
         return dict(response.json())
-
-    def _http_status(self, method: str, path: str) -> int:
-        return self._send(method, path).status_code
 
     def _send(self, method: str, path: str, **options: Any) -> httpx.Response:
         try:
