@@ -17,7 +17,7 @@ AREA_LIST = "area"
 """Name under which the areas are a code list."""
 
 LEVELS = ("city", "district", "county", "county_city")
-_AREA_CODE = re.compile(r"^[1-9]\d{5}$")
+_AREA_CODE = re.compile(r"[1-9][0-9]{5}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +168,7 @@ def _area(node: Node) -> Area:
         )
     )
     code = node["code"].text(required=True, what="six digits, quoted")
-    if code is not None and not _AREA_CODE.match(code):
+    if code is not None and not _AREA_CODE.fullmatch(code):
         node["code"].add(f"'{code}' is no area code", "write six digits, quoted")
     valid_from, valid_to = read_period(node)
     successors = node["successors"].texts()
@@ -204,7 +204,7 @@ def _check_references(nodes: Node, areas: list[Area], city: str) -> None:
 def _department(node: Node) -> Department:
     node.only(("id", "name", "english", "contact"))
     name = node["id"].text(required=True, what="lower_snake_case")
-    if name is not None and not NAME.match(name):
+    if name is not None and not NAME.fullmatch(name):
         node["id"].add(f"'{name}' is not lower snake case", "write it like gov_services")
     return Department(
         id=name or "",

@@ -127,7 +127,7 @@ def load_codes(directory: Path, name: str) -> CodeList:
         return CodeList(AREA_LIST, "行政区划", areas_as_codes(city), "Administrative areas")
     for suffix in (".yaml", ".csv"):
         path = directory / f"{name}{suffix}"
-        if NAME.match(name) and path.is_file():
+        if NAME.fullmatch(name) and path.is_file():
             return read_codes(path)
     raise BadInputError(
         f"there is no code list '{name}'",

@@ -14,9 +14,9 @@ from cityledger.contracts.node import Node, nearest
 
 CLASSIFICATIONS = ("public", "internal", "personal", "sensitive")
 COLUMN_PROPERTIES = ("valueType", "options", "unit", "nullTokens")
-NAME = re.compile(r"^[a-z][a-z0-9]*(?:_[a-z0-9]+)*$")
+NAME = re.compile(r"[a-z][a-z0-9]*(?:_[a-z0-9]+)*")
 _NESTED = ("properties", "items", "map")
-_DECIMAL = re.compile(r"^decimal\(\s*(\d+)\s*,\s*(\d+)\s*\)$", re.IGNORECASE)
+_DECIMAL = re.compile(r"decimal\( *([0-9]+) *, *([0-9]+) *\)", re.IGNORECASE)
 _MAX_DIGITS = 38  # DECIMAL(38, s) is the widest that DuckDB, Arrow and Spark share
 _MODELLING_ROLES = ("column", "measure", "dimension")
 _OPTIONS: dict[ColumnType, tuple[str, ...]] = {
@@ -35,7 +35,7 @@ _READERS: dict[ColumnType, Any] = {
 }
 # Rust's regex engine, which judges millions of rows in linear time, has neither.
 _UNSUPPORTED_PATTERN = re.compile(r"\(\?(?:[=!]|<[=!])|\\[1-9]")
-_FORMAT = re.compile(r"^(?:yyyy|yy|MM?|dd?|HH?|hh?|mm?|ss?|S{1,6}|a|'T'|[^A-Za-z'])+$")
+_FORMAT = re.compile(r"(?:yyyy|yy|MM?|dd?|HH?|hh?|mm?|ss?|S{1,6}|a|'T'|[^A-Za-z'])+")
 
 
 def resolve_columns(table: Node, catalogue: RuleCatalogue | None) -> tuple[Column, ...]:
@@ -53,7 +53,7 @@ def resolve_columns(table: Node, catalogue: RuleCatalogue | None) -> tuple[Colum
 
 def _column(node: Node, catalogue: RuleCatalogue | None) -> Column | None:
     name = node["name"].text(required=True, what="lower_snake_case")
-    if name is not None and not NAME.match(name):
+    if name is not None and not NAME.fullmatch(name):
         node["name"].add(f"'{name}' is not lower snake case", "write it like area_code")
     kind = node["logicalType"].choice([known.value for known in ColumnType], required=True)
     for key in _NESTED:
@@ -96,7 +96,7 @@ def _precision(node: Node, kind: ColumnType) -> tuple[int, int] | None:
     written = node.text()
     if written is None or not written.lower().startswith("decimal"):
         return None
-    match = _DECIMAL.match(written)
+    match = _DECIMAL.fullmatch(written)
     if match is None:
         node.add(f"'{written}' is no decimal type", "write decimal(digits,scale): decimal(18,2)")
         return None
@@ -131,7 +131,7 @@ def _value_type(node: Node, properties: dict[str, Node]) -> tuple[str | None, di
             at_key=True,
         )
     name = properties["valueType"].text() if "valueType" in properties else None
-    if name is not None and not NAME.match(name):
+    if name is not None and not NAME.fullmatch(name):
         properties["valueType"].add(
             f"'{name}' is not the name of a value type", "lower snake case: citizen_id"
         )
@@ -236,7 +236,7 @@ def check_pattern(node: Node, pattern: str) -> str | None:
 
 def _format(node: Node) -> str | None:
     text = node.text()
-    if text is not None and not _FORMAT.match(text):
+    if text is not None and not _FORMAT.fullmatch(text):
         node.add(f"'{text}' is no date format", "use yyyy MM dd HH mm ss, e.g. yyyy-MM-dd HH:mm:ss")
         return None
     return text

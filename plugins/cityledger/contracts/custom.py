@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from cityledger.contracts.node import Node, nearest
 
-_CAMEL = re.compile(r"^[a-z][A-Za-z0-9]*$")
+_CAMEL = re.compile(r"[a-z][A-Za-z0-9]*")
 
 
 def custom_properties(node: Node, known: Iterable[str] | None) -> dict[str, Node]:
@@ -28,7 +28,7 @@ def custom_properties(node: Node, known: Iterable[str] | None) -> dict[str, Node
             continue
         if names is not None and name not in names:
             item["property"].add(f"unknown custom property '{name}'", nearest(name, names))
-        elif not _CAMEL.match(name):
+        elif not _CAMEL.fullmatch(name):
             item["property"].add(f"'{name}' is not lower camel case", "write it like headerRows")
         elif name in found:
             item["property"].add(f"custom property '{name}' is given twice", "keep one")

@@ -72,7 +72,7 @@ def examine_glossary(path: Path) -> tuple[Mapping[str, Term], list[Violation]]:
 
 
 def _term(node: Node, name: str) -> Term:
-    if not NAME.match(name):
+    if not NAME.fullmatch(name):
         node.add(f"'{name}' is not lower snake case", "write it like area_code", at_key=True)
     node.only(("zh", "en", "type", "classification", "unit", "value_type", "description"))
     kind = node["type"].choice([known.value for known in ColumnType], required=True)

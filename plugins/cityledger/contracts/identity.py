@@ -10,9 +10,10 @@ from datetime import date, timedelta
 from cityledger.errors import BadInputError
 
 _NAME = r"[a-z][a-z0-9]*(?:_[a-z0-9]+)*"
-_DATASET = re.compile(rf"^({_NAME})\.({_NAME})$")
+_DATASET = re.compile(rf"({_NAME})\.({_NAME})")
 _PARTITION = re.compile(
-    r"^(?P<year>\d{4})(?:-(?:Q(?P<quarter>[1-4])|(?P<month>\d{2})(?:-(?P<day>\d{2}))?))?$"
+    r"(?P<year>\d{4})(?:-(?:Q(?P<quarter>[1-4])|(?P<month>\d{2})(?:-(?P<day>\d{2}))?))?",
+    re.ASCII,
 )
 
 
@@ -30,7 +31,7 @@ class DatasetId:
         Raises:
             BadInputError: the text is not two lower-snake-case names joined by a dot.
         """
-        match = _DATASET.match(text)
+        match = _DATASET.fullmatch(text)
         if match is None:
             raise BadInputError(
                 f"'{text}' is not a dataset id",
@@ -74,7 +75,7 @@ class Partition:
         Raises:
             BadInputError: the key is no ISO day, month, quarter or year.
         """
-        match = _PARTITION.match(key)
+        match = _PARTITION.fullmatch(key)
         if match is None:
             raise _bad_partition(key)
         try:

@@ -29,7 +29,7 @@ SUFFIX = ".odcs.yaml"
 API_VERSIONS = ("v3.1.0", "v3.2.0")
 STATUSES = ("draft", "active", "deprecated")
 CONTRACT_PROPERTIES = ("sharing", "drift", "nullTokens", "gate", "noKeyReason")
-_SEMVER = re.compile(r"^(?:0|[1-9]\d*)\.(?:0|[1-9]\d*)\.(?:0|[1-9]\d*)$")
+_SEMVER = re.compile(r"(?:(?:0|[1-9][0-9]*)\.){2}(?:0|[1-9][0-9]*)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +115,7 @@ def _identity(root: Node, path: Path) -> DatasetId:
     root["status"].choice(STATUSES, required=True)
     department, name = path.resolve().parent.name, path.name.removesuffix(SUFFIX)
     for part, what in ((department, "folder"), (name, "file name")):
-        if not NAME.match(part):
+        if not NAME.fullmatch(part):
             root.add(f"the {what} '{part}' is not lower snake case", "rename it")
     if not path.name.endswith(SUFFIX):
         root.add("the file name does not end in .odcs.yaml", f"rename it to <dataset>{SUFFIX}")
@@ -143,7 +143,7 @@ def _table(root: Node, dataset: DatasetId) -> Node:
 
 def _version(node: Node) -> str:
     version = node.text(required=True, what="1.0.0") or "0.0.0"
-    if not _SEMVER.match(version):
+    if not _SEMVER.fullmatch(version):
         node.add(f"'{version}' is no semantic version", "write MAJOR.MINOR.PATCH: 1.0.0")
     return version
 

@@ -311,7 +311,7 @@ class _QualityReader:
 
     def _check_rule(self, implementation: Node, rule: str, columns: int) -> None:
         node, arguments = implementation["rule"], implementation["arguments"]
-        if not NAME.match(rule):
+        if not NAME.fullmatch(rule):
             node.add(f"'{rule}' is not the name of a rule", "lower snake case: not_before")
         if self.catalogue is None:
             return

@@ -51,7 +51,7 @@ _CRON_FIELDS = (
     ("month", 1, 12),
     ("day of week", 0, 7),
 )
-_CRON_PART = re.compile(r"^(?:\*|(\d{1,2})(?:-(\d{1,2}))?)(?:/([1-9]\d?))?$")
+_CRON_PART = re.compile(r"(?:\*|([0-9]{1,2})(?:-([0-9]{1,2}))?)(?:/[1-9][0-9]?)?")
 
 
 # --- source and layout -------------------------------------------------------------------------
@@ -246,7 +246,7 @@ def _cron(node: Node | None) -> str | None:
 
 
 def _cron_part(part: str, low: int, high: int) -> bool:
-    match = _CRON_PART.match(part)
+    match = _CRON_PART.fullmatch(part)
     if match is None:
         return False
     first = int(match[1]) if match[1] else low

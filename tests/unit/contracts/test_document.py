@@ -39,7 +39,7 @@ def test_an_alias_bomb_is_refused(tmp_path: Path) -> None:
     """Nine lines of aliases would otherwise become a billion nodes."""
     lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
     for level in range(1, 9):
-        lines.append(f"a{level}: &a{level} [{', '.join([f'*a{level - 1}'] * 10)}]")
+        lines += [f"a{level}: &a{level} [{', '.join([f'*a{level - 1}'] * 10)}]"]
     assert "aliases make the file too large" in _message(tmp_path, "\n".join(lines))
 
 
