@@ -111,6 +111,8 @@ def environment(
         "HOME": str(layout.home),
         "MALLOC_ARENA_MAX": "2",  # glibc's default arenas cost 50 MB a process
         "PYTHONUNBUFFERED": "1",
+        # setproctitle would write over the environment, in which our mark is.
+        "SPT_NOENV": "1",
         **_SILENT,
         "AIRFLOW_HOME": str(layout.airflow),
         **{f"AIRFLOW__{name}": value for name, value in options.items()},

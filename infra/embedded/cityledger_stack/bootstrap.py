@@ -128,8 +128,8 @@ def _write_stack_env(layout: Layout, urls: dict[str, str]) -> None:
 
 def _prepare_platform(layout: Layout, urls: dict[str, str]) -> None:
     # Imported here: the object store and the database are starting meanwhile.
-    from cityledger.storage.database import Database  # noqa: PLC0415
-    from cityledger.storage.objects import ObjectStore  # noqa: PLC0415
+    from cityledger.storage.database import Database
+    from cityledger.storage.objects import ObjectStore
 
     given = {
         "database_url": urls.get(DATABASE) or os.environ.get(DATABASE),

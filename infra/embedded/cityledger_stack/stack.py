@@ -142,6 +142,11 @@ def status() -> list[PartStatus]:
     return [_seen(name, state.parts[name], answers) for name in PARTS if name in state.parts]
 
 
+def is_running() -> bool:
+    """Whether a supervisor lives for this home."""
+    return _running_state(_layout()) is not None
+
+
 def logs(part: str | None = None, follow: bool = False, lines: int = 50) -> Iterator[str]:
     """The last lines of a part's log, or of all, and with ``follow`` the coming ones.
 
