@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from sqlalchemy import ColumnElement, Connection, Select, Table, and_, func, select
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.dialects.postgresql import distinct_on, insert
 
 from cityledger.ledger.matrix import MatrixRow, build_matrix
 from cityledger.records import (
@@ -250,7 +250,7 @@ class Journal:
         places = (table.c.dataset, table.c.partition, table.c.stage)
         latest = (
             select(*(table.c[name] for name in Outcome.model_fields))
-            .distinct(*places)
+            .ext(distinct_on(*places))
             .order_by(*places, table.c.id.desc())
         )
         with self._database.begin() as connection:
@@ -294,7 +294,7 @@ def _newest_record(table: Table, key: Mapping[str, Any]) -> Select[Any]:
 def _released() -> Select[Any]:
     verdict, delivery = tables.release, tables.delivery
     keys = (verdict.c.dataset, verdict.c.partition, verdict.c.delivery)
-    newest = select(verdict).distinct(*keys).order_by(*keys, verdict.c.id.desc()).subquery()
+    newest = select(verdict).ext(distinct_on(*keys)).order_by(*keys, verdict.c.id.desc()).subquery()
     landed = and_(
         delivery.c.dataset == newest.c.dataset,
         delivery.c.partition == newest.c.partition,
@@ -303,7 +303,7 @@ def _released() -> Select[Any]:
     place = (newest.c.dataset, newest.c.partition)
     return (
         select(*place, newest.c.delivery, newest.c.validated_sha256, newest.c.record)
-        .distinct(*place)
+        .ext(distinct_on(*place))
         .outerjoin(delivery, landed)
         .where(newest.c.released)
         .order_by(*place, delivery.c.sequence.desc().nulls_last(), newest.c.id.desc())
@@ -317,7 +317,7 @@ def _newest_staged() -> Select[Any]:
         select(
             *place, staged.c.delivery, staged.c.validated_sha256, staged.c.rows, build.c.saved_at
         )
-        .distinct(*place)
+        .ext(distinct_on(*place))
         .join(build, build.c.id == staged.c.standardisation_id)
         .order_by(*place, staged.c.id.desc())
     )
