@@ -37,7 +37,7 @@ _SERVER_KEYS = (
 )
 _LOCAL_OPTIONS = ("controlFile",)
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
-_PLACEHOLDERS = ("yyyy", "mm", "dd", "q", "partition")
+_PLACEHOLDERS = ("yyyy", "yy", "mm", "dd", "q", "partition")
 _GRAINS = {"d": "day", "m": "month", "q": "quarter", "y": "year"}
 # A promise in months or years must never turn out shorter than the calendar's.
 _LATENCY_HOURS = {"h": 1, "d": 24}
