@@ -167,9 +167,8 @@ def test_crash_before_the_receipt_leaves_nothing_current(
         if stop_at == "second object":
             patch.setattr(store, "put_file", put_first_only)
         else:
-            patch.setattr(
-                landing, f"{'claim_sequence' if stop_at == 'claim' else 'save_receipt'}", die
-            )
+            step = "claim_sequence" if stop_at == "claim" else "save_receipt"
+            patch.setattr(landing, step, die)
         with pytest.raises(Killed):
             land(deliver(a="1", b="2"), contract, store=store)
     assert current_receipt(store, DATASET, DAY) is None
