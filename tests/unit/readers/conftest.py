@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -108,7 +108,7 @@ def _column() -> Callable[..., Column]:
 
 
 @pytest.fixture
-def small_blocks(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
+def small_blocks(monkeypatch: pytest.MonkeyPatch) -> int:
     """Blocks so small that every kind of record straddles them."""
     monkeypatch.setattr("cityledger.lifecycle.readers.encoding.BLOCK", 61)
-    yield 61
+    return 61

@@ -170,7 +170,15 @@ def test_an_endless_line_is_bounded(
     """Prevents unbounded memory, and keeps what follows the line."""
     monkeypatch.setattr("cityledger.lifecycle.readers.records.MAX_RECORD", 200)
     for end in ("\n", "\r\n", "\r"):
-        lines = ["办件编号,区划代码,费用", "a,1,2", "x" * 1_000, "b,1,2", '"' + "y," * 500, "c,1,2", ""]
+        lines = [
+            "办件编号,区划代码,费用",
+            "a,1,2",
+            "x" * 1_000,
+            "b,1,2",
+            '"' + "y," * 500,
+            "c,1,2",
+            "",
+        ]
         result = read(end.join(lines).encode())
         assert [row[0] for row in result.values] == ["a", "b", "c"], repr(end)
         assert result.lines == [2, 4, 6]
@@ -182,7 +190,7 @@ FIELD = st.text(
     max_size=12,
 )
 RECORD = st.tuples(FIELD, FIELD, FIELD).filter(
-    lambda record: record[0].strip() and not record[0].strip()[0] in "合总小注备说数N"
+    lambda record: record[0].strip() and record[0].strip()[0] not in "合总小注备说数N"
 )
 
 
@@ -238,19 +246,17 @@ def _lines(text: str) -> int:
 )
 @given(
     body=st.lists(
-        st.sampled_from([b"a", b"1", b",", b",", b"\n", b"\n", b"\r", b'"', b"\0", b"\xff", b"\xc4"])
+        st.sampled_from(
+            [b"a", b"1", b",", b",", b"\n", b"\n", b"\r", b'"', b"\0", b"\xff", b"\xc4"]
+        )
     ).map(b"".join)
 )
-def test_no_input_crashes_or_loses_a_line(
-    read: Callable[..., Any], small_blocks: int, body: bytes
-) -> None:
+def test_no_input_crashes_or_loses_a_line(read: Callable[..., Any], body: bytes) -> None:
     """Prevents crashes on rubbish: each non-blank stretch is in a row or in a reject."""
-    try:
-        result = read(HEAD.encode() + body)
-    except BadInputError as error:
-        assert error.code == "wrong_encoding"
-        return
-    seen = len(result.rows) + len(result.rejects)
+    # Enough plain lines that the file is one in UTF-8, whatever the rubbish is.
+    good = 60
+    result = read(HEAD.encode() + b"1,2,3\n" * good + body)
+    seen = len(result.rows) + len(result.rejects) - good
     lines = [line for line in body.replace(b"\r", b"\n").split(b"\n") if line.strip()]
     assert seen <= len(lines)
     if lines and b'"' not in body:

@@ -11,10 +11,17 @@ from cityledger.errors import BadInputError
 from cityledger.lifecycle.readers.archives import members
 from cityledger.lifecycle.readers.base import ByteStream, Chunk
 from cityledger.lifecycle.readers.csv import read_csv
+from cityledger.lifecycle.readers.excel import read_excel
+from cityledger.lifecycle.readers.jsonl import read_json, read_json_lines
 
 Reader = Callable[[ByteStream, Contract, str], Iterator[Chunk]]
 
-_READERS: dict[str, Reader] = {"csv": read_csv}
+_READERS: dict[str, Reader] = {
+    "csv": read_csv,
+    "excel": read_excel,
+    "json": read_json,
+    "jsonl": read_json_lines,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +58,6 @@ def read_chunks(stream: BinaryIO, name: str, size: int, contract: Contract) -> I
             fix=f"use one of {', '.join(sorted(_READERS))}",
             code="unknown_format",
         )
-    for member in members(stream, name, size, layout.max_bytes):
+    for member in members(stream, name, size, layout.max_bytes, layout.format):
         where = name if member.name is None else f"{name}#{member.name}"
         yield ReadMember(member.name, reader(member.stream, contract, where))

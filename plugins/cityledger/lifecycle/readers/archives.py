@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import lzma
 import tarfile
 import zipfile
 import zlib
@@ -22,6 +23,14 @@ _RATIO_FROM = 64 << 20
 
 _ENCRYPTED_FLAG = 0x1
 _UTF8_FLAG = 0x800
+_BROKEN = (
+    EOFError,
+    zlib.error,
+    lzma.LZMAError,
+    gzip.BadGzipFile,
+    zipfile.BadZipFile,
+    tarfile.ReadError,
+)
 _IGNORED = ("__MACOSX/", ".DS_Store", "Thumbs.db")
 
 
@@ -58,10 +67,8 @@ class Bounded:
         most = self._limit - self.count + 1
         try:
             data = self._stream.read(most if size < 0 else min(size, most))
-        except EOFError:
-            raise _truncated(self._where) from None
-        except (zlib.error, gzip.BadGzipFile, zipfile.BadZipFile, tarfile.ReadError) as error:
-            raise _broken(self._where, error) from None
+        except _BROKEN as error:
+            raise _unreadable(self._where, error) from None
         self.count += len(data)
         if self.count > self._limit:
             raise _bomb(self._where, f"more than {self._limit} bytes unpacked")
@@ -70,16 +77,20 @@ class Bounded:
         return data
 
 
-def members(stream: BinaryIO, name: str, size: int, max_bytes: int) -> Iterator[Member]:
+def members(
+    stream: BinaryIO, name: str, size: int, max_bytes: int, format_: str = "csv"
+) -> Iterator[Member]:
     """The data files in a landed file: itself, or the members of an archive in name order.
 
-    An XLSX workbook is a zip, too, but not an archive here: the caller decides by format.
+    An XLSX workbook is a zip, too: with format ``excel`` it is handed over as it is, and a zip
+    is an archive only when it has no workbook parts.
 
     Args:
         stream: Seekable bytes of the landed file.
         name: Its name, for errors.
         size: Its size in bytes.
         max_bytes: Bound on the unpacked size of all members together.
+        format_: The layout's format.
 
     Raises:
         BadInputError: ``archive_bomb``, ``truncated_archive``, ``bad_archive``,
@@ -89,12 +100,24 @@ def members(stream: BinaryIO, name: str, size: int, max_bytes: int) -> Iterator[
     stream.seek(0)
     if magic[:2] == b"\x1f\x8b":
         yield from _gzip_members(stream, name, size, max_bytes)
-    elif magic[:4] in (b"PK\x03\x04", b"PK\x05\x06"):
+    elif magic in (b"PK\x03\x04", b"PK\x05\x06") and not _is_workbook(stream, format_):
         yield from _zip_members(stream, name, size, max_bytes)
     elif name.lower().endswith(".tar"):
         yield from _tar_members(stream, name, size, max_bytes)
     else:
         yield Member(None, Bounded(stream, max_bytes, size, name))
+
+
+def _is_workbook(stream: BinaryIO, format_: str) -> bool:
+    if format_ != "excel":
+        return False
+    try:
+        with zipfile.ZipFile(stream) as archive:
+            return "[Content_Types].xml" in archive.namelist()
+    except zipfile.BadZipFile:
+        return True
+    finally:
+        stream.seek(0)
 
 
 def _gzip_members(stream: BinaryIO, name: str, size: int, max_bytes: int) -> Iterator[Member]:
@@ -177,16 +200,20 @@ def _tar_members(stream: ByteStream, name: str, size: int, max_bytes: int) -> It
                 unpacked = Bounded(member, budget, size, f"{name}#{info.name}")
                 yield Member(info.name, unpacked)
                 budget -= unpacked.count
-    except (tarfile.ReadError, EOFError) as error:
-        if "unexpected end" in str(error) or isinstance(error, EOFError):
-            raise _truncated(name) from None
-        raise _broken(name, error) from None
+    except _BROKEN as error:
+        raise _unreadable(name, error) from None
     if not count:
         raise _empty(name)
 
 
 def _is_tar_data(info: tarfile.TarInfo) -> bool:
     return info.isfile() and not any(part in info.name for part in _IGNORED)
+
+
+def _unreadable(where: str, error: Exception) -> BadInputError:
+    if isinstance(error, EOFError) or "unexpected end" in str(error):
+        return _truncated(where)
+    return _broken(where, error)
 
 
 def _truncated(where: str) -> BadInputError:

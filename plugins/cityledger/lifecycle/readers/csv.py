@@ -9,9 +9,9 @@ from itertools import chain
 import polars as pl
 
 from cityledger.contracts.model import Contract
-from cityledger.errors import BadInputError, CityLedgerError
+from cityledger.errors import CityLedgerError
 from cityledger.lifecycle.readers.base import ByteStream, Chunk
-from cityledger.lifecycle.readers.encoding import decode_blocks
+from cityledger.lifecycle.readers.encoding import decode_blocks, not_empty
 from cityledger.lifecycle.readers.headers import HEADER_SEARCH_ROWS, Header, locate, match
 from cityledger.lifecycle.readers.layout import TableLayout
 from cityledger.lifecycle.readers.records import RecordGrammar, Records, RecordScanner
@@ -32,15 +32,8 @@ def read_csv(stream: ByteStream, contract: Contract, where: str) -> Iterator[Chu
         BadInputError: ``empty_file``, ``wrong_encoding``, or what the header lacks
             (see :func:`~cityledger.lifecycle.readers.headers.match`).
     """
-    source = decode_blocks(stream, contract.layout.encoding, where)
-    first = next((block for block in source if block.strip()), b"")
-    if not first:
-        raise BadInputError(
-            "the file is empty",
-            where=where,
-            fix="have it handed in again; a day without records still has its header",
-            code="empty_file",
-        )
+    source = not_empty(decode_blocks(stream, contract.layout.encoding, where), where)
+    first = next(source)
     top = _find_header(first, contract, where)
     layout = TableLayout(contract, top.header.names)
     scanner = RecordScanner(top.delimiter.encode(), len(top.header.names), top.line)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import codecs
 from collections.abc import Callable, Iterator
 from io import BytesIO
+from itertools import chain
 
 from cityledger.errors import BadInputError
 from cityledger.lifecycle.readers.base import ByteStream, blocks, read_exactly
@@ -17,7 +18,7 @@ from cityledger.lifecycle.readers.base import ByteStream, blocks, read_exactly
 BLOCK = 8 << 20
 # The codec holds the interpreter lock while it runs: small pieces let the other threads work.
 _PIECE = 128 << 10
-_SAMPLE_LINES = 2_000
+_SAMPLE_LINES = 20_000
 _LONGEST_LINE = 32 << 20
 
 _BOMS = (
@@ -86,6 +87,25 @@ def decode_blocks(stream: ByteStream, encoding: str, where: str) -> Iterator[byt
     if codec in ("auto", "utf-8", "gb18030"):
         return _bytewise(source, codec, where)
     return _incremental(source, codec)
+
+
+def not_empty(blocks_: Iterator[bytes], where: str) -> Iterator[bytes]:
+    """The same blocks, after making sure that there is more than white space.
+
+    Raises:
+        BadInputError: ``empty_file``.
+    """
+    head = b""
+    for block in blocks_:
+        head += block
+        if head.strip():
+            return chain([head], blocks_)
+    raise BadInputError(
+        "the file is empty",
+        where=where,
+        fix="have it handed in again; a day without records still has its header",
+        code="empty_file",
+    )
 
 
 def decode_text(data: bytes, where: str) -> str:
@@ -216,9 +236,12 @@ def _settle(data: bytes, codec: str, where: str) -> str:
     UTF-8 read as GB 18030 often decodes, to rubbish, because hanzi pair up; GB 18030 read as UTF-8
     hardly ever does. So UTF-8 is always tried, and wins when it reads half of the lines.
     """
-    sample = [line for line in data.splitlines()[: 50 * _SAMPLE_LINES] if not line.isascii()]
-    sample = sample[:_SAMPLE_LINES]
+    lines = data.splitlines()[:_SAMPLE_LINES]
+    sample = [line for line in lines if not line.isascii()]
     best = next((name for name in ("utf-8", "gb18030") if _reads_half(sample, name)), None)
+    if best is None and _reads_half(lines, "utf-8"):
+        # Plain ASCII with some broken lines: those are rejected one by one.
+        best = "utf-8"
     if best is None:
         raise BadInputError(
             f"most of the first {len(sample)} lines with non-ASCII text are neither UTF-8 nor "

@@ -134,14 +134,28 @@ def match(rows: Sequence[Sequence[str]], contract: Contract, where: str) -> Head
     first, _ = locate(rows, contract)
     depth = contract.layout.header_rows
     texts = join_rows(rows[first : first + depth]) if rows[first : first + depth] else []
-    place = f"{where}, header in row {first + depth}"
-    names = _assign(texts, contract, place)
-    notes = [
+    names, notes = match_texts(texts, contract, f"{where}, header in row {first + depth}")
+    return Header(first, depth, names, notes)
+
+
+def match_texts(
+    texts: Sequence[str], contract: Contract, where: str
+) -> tuple[tuple[str | None, ...], tuple[str, ...]]:
+    """Match header texts (or the keys of JSON objects) to the contract's columns.
+
+    Returns:
+        Contract column per text, None for those not read; notes on what differs.
+
+    Raises:
+        BadInputError: ``missing_column``, ``duplicate_header`` or ``extra_column``.
+    """
+    names = _assign(texts, contract, where)
+    notes = (
         *_renamed(texts, names, contract),
-        *_missing(texts, names, contract, place),
-        *_extra(texts, names, contract, place),
-    ]
-    return Header(first, depth, tuple(names), tuple(notes))
+        *_missing(texts, names, contract, where),
+        *_extra(texts, names, contract, where),
+    )
+    return tuple(names), notes
 
 
 def _assign(texts: Sequence[str], contract: Contract, where: str) -> list[str | None]:
