@@ -47,8 +47,11 @@ def claim_sequence(
 ) -> int:
     """Reserve the next sequence number of a partition for a delivery.
 
-    A claim without receipt is what a crashed lander left: the same delivery takes it up again as
-    long as nothing newer has landed, any other delivery skips the number.
+    No number is ever given to two deliveries. A claim without receipt is what a crashed lander
+    left: the same delivery takes it up again as long as nothing newer has landed, any other
+    delivery skips the number. What the store alone cannot tell is a crashed lander from a slow one;
+    so one delivery landed by two processes while a third commits another could get two numbers,
+    which the runner's lock on dataset and partition rules out.
     """
     sequence = _highest(store, dataset, partition) + 1
     while not _claim(store, claim_key(dataset, partition, sequence), delivery, retain_until):

@@ -273,9 +273,9 @@ def test_airflows_provider_loads_the_transport(
     from airflow.providers.openlineage import conf
     from airflow.providers.openlineage.plugins.adapter import OpenLineageAdapter
 
-    conf.transport.cache_clear() if hasattr(conf.transport, "cache_clear") else None
-    adapter = OpenLineageAdapter()
-    adapter.emit(_event())
+    conf.transport.cache_clear()
+    OpenLineageAdapter().emit(_event())
+    conf.transport.cache_clear()
     assert count("lineage_event") == 1
 
 

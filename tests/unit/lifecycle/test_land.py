@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -224,8 +225,6 @@ def test_object_replaced_by_somebody_is_not_taken_for_the_delivery(
     store: ObjectStore, foreign: Minio, contract: Contract, deliver: Deliver
 ) -> None:
     """Prevents forged bytes under the right key from getting a receipt."""
-    import io
-
     extraction = deliver(a="true")
     sha256 = extraction.files[0].sha256
     key = f"hotline/tickets/{DAY}/a.csv.{sha256[:16]}"
