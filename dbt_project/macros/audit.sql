@@ -66,7 +66,7 @@
         -- what the department declares are data rows: totals and notes are not among them
         case
             when declared is null then 'not_declared'
-            when declared is distinct from extracted - expected_rejects then 'differs'
+            when (declared is distinct from extracted - expected_rejects) then 'differs'
             else 'agrees'
         end as declaration,
         not (

@@ -1,4 +1,4 @@
-"""A small city in validated Parquet: rows chosen so that every indicator can be worked out by hand."""
+"""A small city in validated Parquet, with rows that let every indicator be worked out by hand."""
 
 from __future__ import annotations
 

@@ -1,7 +1,10 @@
 -- The index of what must have been assessed × what became of it: partitions of every dataset
 -- between its first and its last known one, and every indicator for every area and period.
 with expected as (
-    select dataset, department, partition
+    select
+        dataset,
+        department,
+        partition
     from {{ input_table('expected_partitions') }}
 ),
 

@@ -11,7 +11,10 @@ calendar as (
         cast(extract(quarter from days.day) as integer) as quarter,
         cast(extract(month from days.day) as integer) as month,
         -- ISO weekday from a Monday, without the engines' different numberings of weekdays
-        cast({{ dbt.datediff("date '2001-01-01'", 'days.day', 'day') }} % 7 + 1 as integer) as weekday,
+        cast(
+            cast({{ seconds_between("date '2001-01-01'", 'days.day') }} / 86400 as integer) % 7 + 1
+            as integer
+        ) as weekday,
         exceptions.is_workday as exception,
         exceptions.name as exception_name
     from days

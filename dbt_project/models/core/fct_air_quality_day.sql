@@ -5,7 +5,9 @@ with station_days as (
 ),
 
 stations as (
-    select distinct station_code, area_code
+    select distinct
+        station_code,
+        area_code
     from {{ ref('fct_air_observation') }}
 ),
 
@@ -16,11 +18,22 @@ city as (
 ),
 
 places as (
-    select 'station' as place_type, station_code as place_code, station_code from stations
+    select
+        'station' as place_type,
+        station_code as place_code,
+        station_code
+    from stations
     union all
-    select 'area' as place_type, area_code as place_code, station_code from stations
+    select
+        'area' as place_type,
+        area_code as place_code,
+        station_code
+    from stations
     union all
-    select 'area' as place_type, city.area_code as place_code, stations.station_code
+    select
+        'area' as place_type,
+        city.area_code as place_code,
+        stations.station_code
     from stations
     cross join city
 ),

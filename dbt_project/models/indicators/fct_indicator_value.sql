@@ -46,8 +46,9 @@ assessments as (
     left join periods
         on cards.indicator_code = periods.indicator_code
     inner join {{ ref('dim_area') }} as areas
-        on (areas.level = 'city' or (cards.is_per_district and periods.period is not null))
-        and coalesce(periods.period_end, areas.valid_to) between areas.valid_from and areas.valid_to
+        on
+            (areas.level = 'city' or (cards.is_per_district and periods.period is not null))
+            and coalesce(periods.period_end, areas.valid_to) between areas.valid_from and areas.valid_to
 ),
 
 valued as (
@@ -68,9 +69,10 @@ valued as (
         end as is_near
     from assessments
     left join measured
-        on assessments.indicator_code = measured.indicator_code
-        and assessments.area_code = measured.area_code
-        and assessments.period = measured.period
+        on
+            assessments.indicator_code = measured.indicator_code
+            and assessments.area_code = measured.area_code
+            and assessments.period = measured.period
 ),
 
 fct_indicator_value as (

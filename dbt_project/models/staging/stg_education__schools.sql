@@ -7,6 +7,7 @@
         ('school_type', 'string'),
         ('ownership', 'string'),
         ('founded', 'date'),
+        ('founded_precision', 'string'),
         ('classes', 'bigint'),
         ('students', 'bigint'),
         ('teachers', 'bigint'),

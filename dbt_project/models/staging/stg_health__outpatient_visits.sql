@@ -3,9 +3,12 @@
     columns=[
         ('visit_no', 'string'),
         ('citizen_id', 'string'),
+        ('citizen_id_birth_date', 'date'),
+        ('citizen_id_sex', 'string'),
         ('patient_name', 'string'),
         ('sex', 'string'),
         ('birth_date', 'date'),
+        ('birth_date_precision', 'string'),
         ('hospital', 'string'),
         ('district', 'string'),
         ('department', 'string'),

@@ -6,12 +6,13 @@ parse stays valid from run to run. Each file is replaced atomically.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
 import polars as pl
+from polars.datatypes import DataTypeClass as PolarsType
 
 from cityledger.contracts.city import City
 from cityledger.contracts.identity import Partition
@@ -19,25 +20,26 @@ from cityledger.contracts.model import Contract
 from cityledger.records import Accounting, Release, Validation
 
 Row = Mapping[str, Any]
+Schema = Mapping[str, PolarsType]
 
 _TEXT, _COUNT = pl.String, pl.Int64
-_SOURCE = dict.fromkeys(("dataset", "partition", "delivery", "contract"), _TEXT)
-_RELEASES = {**_SOURCE, "uri": _TEXT, "rows": _COUNT}
-_KNOWN = {"dataset": _TEXT, "partition": _TEXT, "is_released": pl.Boolean}
-_EXPECTED = dict.fromkeys(("dataset", "department", "partition"), _TEXT)
-_ACCOUNTING = {**_SOURCE, **dict.fromkeys(Accounting.model_fields, _COUNT)}
-_RULE_RESULTS = {
+_SOURCE: Schema = dict.fromkeys(("dataset", "partition", "delivery", "contract"), _TEXT)
+_RELEASES: Schema = {**_SOURCE, "uri": _TEXT, "rows": _COUNT}
+_KNOWN: Schema = {"dataset": _TEXT, "partition": _TEXT, "is_released": pl.Boolean}
+_EXPECTED: Schema = dict.fromkeys(("dataset", "department", "partition"), _TEXT)
+_ACCOUNTING: Schema = {**_SOURCE, **dict.fromkeys(Accounting.model_fields, _COUNT)}
+_RULE_RESULTS: Schema = {
     **_SOURCE,
     **dict.fromkeys(("key", "rule", "severity", "gb_code", "dimension", "status"), _TEXT),
     **dict.fromkeys(("evaluated", "failed"), _COUNT),
 }
-_AREAS = {
+_AREAS: Schema = {
     **dict.fromkeys(("code", "name", "name_en", "level", "parent"), _TEXT),
     "population": _COUNT,
     **dict.fromkeys(("valid_from", "valid_to"), pl.Date),
     "successors": _TEXT,
 }
-_DEPARTMENTS = dict.fromkeys(("code", "name", "name_en"), _TEXT)
+_DEPARTMENTS: Schema = dict.fromkeys(("code", "name", "name_en"), _TEXT)
 
 
 def write_inputs(
@@ -59,7 +61,7 @@ def write_inputs(
     """
     folder.mkdir(parents=True, exist_ok=True)
     released = [release for release in releases if release.released]
-    files = {
+    files: dict[str, tuple[Schema, Iterable[Row]]] = {
         "releases": (_RELEASES, map(_release, released)),
         "known_partitions": (_KNOWN, map(_known, releases)),
         "expected_partitions": (_EXPECTED, _expected(releases, contracts)),

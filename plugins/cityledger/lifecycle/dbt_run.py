@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -60,12 +60,13 @@ def invoke(
         *("--no-send-anonymous-usage-stats", "--no-use-colors"),
     ]
     with _environment(environment):
-        # the adapter keeps its DuckDB instance for the process's life, with its secrets
-        DuckDBConnectionManager.close_all_connections()
+        # The adapter keeps its DuckDB instance for the process's life, with its secrets.
+        close: Callable[[], None] = DuckDBConnectionManager.close_all_connections
+        close()
         try:
             outcome = dbtRunner().invoke([*command, *options])
         finally:
-            DuckDBConnectionManager.close_all_connections()
+            close()
     models = tuple(_results(results)) if results.exists() else ()
     _check(models, outcome.exception, target_dir)
     return models

@@ -21,7 +21,7 @@ from cityledger.storage import duck
 _BLOCK = 64  # bytes of a SHA-256 block
 
 
-class Plugin(BasePlugin):  # type: ignore[misc]  # dbt ships no types
+class Plugin(BasePlugin):
     """What dbt-duckdb calls when it opens the connection and each cursor."""
 
     def update_connection_config(self, creds: Any, config: dict[str, Any]) -> None:  # noqa: ARG002
