@@ -18,6 +18,7 @@ from cityledger import __version__
 from cityledger.contracts.identity import DatasetId
 from cityledger.contracts.model import Contract, Severity
 from cityledger.contracts.registry import load_contract
+from cityledger.errors import BadInputError
 from cityledger.settings import Settings
 
 DAG_PREFIX = "dataset__"
@@ -51,7 +52,7 @@ class DagSpec:
     @property
     def dag_id(self) -> str:
         """``dataset__<department>__<dataset>``."""
-        return dag_id(self.dataset)
+        return self.id.dag_id
 
     @classmethod
     def of(cls, contract: Contract, root: Path) -> Self:
@@ -80,15 +81,11 @@ class Specs:
     problems: tuple[str, ...]
 
 
-def dag_id(dataset: str) -> str:
-    """The id of a dataset's DAG."""
-    return DAG_PREFIX + DatasetId.parse(dataset).model
-
-
 def dataset_ids(contracts_dir: Path) -> list[str]:
     """The datasets that have a contract file, good or not, without reading any."""
     paths = sorted(contracts_dir.glob(f"*/*{_SUFFIX}"))
-    return [f"{path.parent.name}.{path.name.removesuffix(_SUFFIX)}" for path in paths]
+    names = [f"{path.parent.name}.{path.name.removesuffix(_SUFFIX)}" for path in paths]
+    return [name for name in names if _is_dataset_id(name)]  # the lint reports the others
 
 
 def read_spec(contracts_dir: Path, wanted: str) -> DagSpec | None:
@@ -98,9 +95,9 @@ def read_spec(contracts_dir: Path, wanted: str) -> DagSpec | None:
         ContractError: the contract has violations.
     """
     for dataset in dataset_ids(contracts_dir):
-        if dag_id(dataset) == wanted:
-            department, name = dataset.split(".")
-            path = contracts_dir / department / f"{name}{_SUFFIX}"
+        identity = DatasetId.parse(dataset)
+        if identity.dag_id == wanted:
+            path = contracts_dir / f"{identity.prefix}{_SUFFIX}"
             return DagSpec.of(load_contract(path), contracts_dir)
     return None
 
@@ -114,6 +111,14 @@ def read_specs(settings: Settings) -> Specs:
         known = _read(settings.contracts_dir)
         _remember(cache, state, known)
     return known
+
+
+def _is_dataset_id(name: str) -> bool:
+    try:
+        DatasetId.parse(name)
+    except BadInputError:
+        return False
+    return True
 
 
 def _read(contracts_dir: Path) -> Specs:

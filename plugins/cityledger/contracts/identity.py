@@ -53,6 +53,11 @@ class DatasetId:
         """``department__dataset``: how dbt models and DAG ids spell the dataset."""
         return f"{self.department}__{self.name}"
 
+    @property
+    def dag_id(self) -> str:
+        """``dataset__department__dataset``: the id of the dataset's Airflow DAG."""
+        return f"dataset__{self.model}"
+
 
 @dataclass(frozen=True, slots=True)
 class Partition:

@@ -55,8 +55,11 @@ class AirflowClient:
 
     def dag_ids(self) -> set[str]:
         """The DAGs that Airflow knows and can run."""
-        dags = self._all("/api/v2/dags", "dags", exclude_stale=True)
-        return {dag["dag_id"] for dag in dags if not dag["has_import_errors"]}
+        return {dag["dag_id"] for dag in self._dags() if not dag["has_import_errors"]}
+
+    def paused_dag_ids(self) -> set[str]:
+        """The DAGs that start no task at present."""
+        return {dag["dag_id"] for dag in self._dags() if dag["is_paused"]}
 
     def import_errors(self) -> list[str]:
         """What Airflow could not load, as ``file: error``."""
@@ -75,21 +78,15 @@ class AirflowClient:
         run = self._call("POST", f"/api/v2/dags/{quote(dag_id)}/dagRuns", json=body)
         return str(run["dag_run_id"])
 
-    def run(self, dag_id: str, run_id: str) -> dict[str, Any]:
-        """One run."""
-        return self._call("GET", f"/api/v2/dags/{quote(dag_id)}/dagRuns/{quote(run_id)}")
+    def runs(self, since: str) -> list[dict[str, Any]]:
+        """The runs of all DAGs that are due after a time (ISO 8601), oldest first."""
+        path = "/api/v2/dags/~/dagRuns"
+        return self._all(path, "dag_runs", run_after_gte=since, order_by="run_after")
 
-    def runs(self, dag_id: str, since: str) -> list[dict[str, Any]]:
-        """Runs of a DAG (``~`` for all) that are due after a time (ISO 8601), oldest first."""
-        return self._all(
-            f"/api/v2/dags/{dag_id}/dagRuns", "dag_runs", run_after_gte=since, order_by="run_after"
-        )
-
-    def tasks(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:
-        """The task instances of a run (``~`` for all runs)."""
-        return self._all(
-            f"/api/v2/dags/{dag_id}/dagRuns/{quote(run_id)}/taskInstances", "task_instances"
-        )
+    def tasks(self, since: str) -> list[dict[str, Any]]:
+        """The task instances of those runs."""
+        path = "/api/v2/dags/~/dagRuns/~/taskInstances"
+        return self._all(path, "task_instances", run_after_gte=since)
 
     def log(self, dag_id: str, run_id: str, task_id: str, attempt: int) -> list[str]:
         """The messages of one attempt of a task."""
@@ -123,6 +120,9 @@ class AirflowClient:
         self._call("PATCH", path, json={"chosen_options": [option], "params_input": inputs})
 
     # --- plumbing ---
+
+    def _dags(self) -> list[dict[str, Any]]:
+        return self._all("/api/v2/dags", "dags", exclude_stale=True)
 
     def _all(self, path: str, key: str, **params: Any) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = []
