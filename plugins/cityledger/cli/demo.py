@@ -9,11 +9,13 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from cityledger.demo.generate.answers import DeliveryAnswer
-from cityledger.demo.generate.generator import NOTICE, generate, key_path
+from cityledger.demo.generate.answers import AnswerKey, DeliveryAnswer
+from cityledger.demo.generate.generator import NOTICE, generate, key_path, redeliver
 from cityledger.settings import get_settings
 
 app = typer.Typer(name="demo", help="The fictional city 云汐市: generated data, ready to run.")
+
+_COUNTS = ("declared", "extracted", "rejected", "quarantined", "validated")
 
 
 @app.command("generate")
@@ -26,6 +28,15 @@ def generate_command(
         Path | None,
         typer.Option(help="Drop folder to write.", show_default="the drop folder of the settings"),
     ] = None,
+    again: Annotated[
+        str | None,
+        typer.Option(
+            "--redeliver",
+            metavar="DATASET",
+            help="Let one department deliver again into a generated folder, some defects "
+            "corrected; scale and seed are the folder's own.",
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Write extracts of all datasets and, beside them, the answer key of what was planted.
@@ -33,38 +44,36 @@ def generate_command(
     The same scale and seed give the same bytes on every machine.
     """
     drop = into or get_settings().drop_dir
-    if as_json:
-        key = generate(drop, scale=scale, seed=seed)
-        summary = key.model_dump_json(
-            include={
-                "notice": True,
-                "city": True,
-                "scale": True,
-                "seed": True,
-                "deliveries": {"__all__": {"dataset", "partition", "files", *_COUNTS}},
-            },
-            indent=2,
-        )
-        typer.echo(summary)
-        return
-    console = Console(highlight=False)
+    console = Console(highlight=False, quiet=as_json)
     with console.status("generating …") as status:
-        key = generate(
-            drop,
-            scale=scale,
-            seed=seed,
-            on_delivery=lambda answer: status.update(f"{answer.dataset} {answer.partition} ✓"),
-        )
-    console.print(_table(key.deliveries))
+        if again:
+            key = redeliver(drop, again)
+        else:
+            key = generate(
+                drop,
+                scale=scale,
+                seed=seed,
+                on_delivery=lambda answer: status.update(f"{answer.dataset} {answer.partition} ✓"),
+            )
+    shown = [
+        one for one in key.deliveries if not again or (one.dataset, one.sequence) == (again, 2)
+    ]
+    if as_json:
+        typer.echo(_json(key.model_copy(update={"deliveries": tuple(shown)})))
+        return
+    console.print(_table(shown))
     console.print(NOTICE, style="dim")
     console.print(f"drop folder  {drop}", soft_wrap=True)
     console.print(f"answer key   {key_path(drop)}", soft_wrap=True)
 
 
-_COUNTS = ("declared", "extracted", "rejected", "quarantined", "validated")
+def _json(key: AnswerKey) -> str:
+    delivery = {"dataset", "partition", "sequence", "files", *_COUNTS}
+    head = dict.fromkeys(("notice", "city", "scale", "seed"), True)
+    return key.model_dump_json(include={**head, "deliveries": {"__all__": delivery}}, indent=2)
 
 
-def _table(deliveries: tuple[DeliveryAnswer, ...]) -> Table:
+def _table(deliveries: list[DeliveryAnswer]) -> Table:
     table = Table(box=None, header_style="dim")
     table.add_column("file", overflow="fold")
     for title in ("bytes", "records", "to reject", "to quarantine"):

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from cityledger.demo.generate.answers import Place
 from cityledger.demo.generate.delivery import Delivery, close
-from cityledger.demo.generate.planting import Book
+from cityledger.demo.generate.planting import NOTHING, Book, Corrected
 from cityledger.demo.generate.table import Columns, Table
 from cityledger.demo.generate.text_files import csv_line, encode_lines
 
@@ -85,13 +85,13 @@ def _columns(rng: np.random.Generator, start: datetime, hours: int) -> Columns:
 
 def _plant(table: Table) -> None:
     book = table.book
-    for row in book.take(0.012):
+    for row in book.take("pm10_below_pm25", 0.012):
         fine = float(table.cell(row, "pm25"))
         table.put(row, "pm10", f"{fine * 0.8:.1f}")
         book.bad("pm10_below_pm25", row, warns=("_row.at_least_column",))
     table.spoil("sentinel", 0.002, "o3", "9999", "o3.between")
     table.spoil("sentinel", 0.001, "so2", "-99", "so2.between")
-    for row in book.take(0.002):
+    for row in book.take("unit_mixed_up", 0.002):
         table.put(row, "co", f"{float(table.cell(row, 'co')) * 1000:.0f}")
         book.bad("unit_mixed_up", row, blocks=("co.between",))
     table.spoil("unreadable_number", 0.001, "no2", "仪器校准", "no2.type")
@@ -104,7 +104,9 @@ def _repeat_hours(table: Table, rate: float) -> None:
     """The hour before once more, with its own values: the same key twice."""
     station, moment = table.columns["station_code"], table.columns["observed_at"]
     book = table.book
-    for row in book.take(rate, lambda row: row > 0 and station[row] == station[row - 1]):
+    for row in book.take(
+        "duplicate_key", rate, lambda row: row > 0 and station[row] == station[row - 1]
+    ):
         moment[row] = moment[row - 1]
         book.bad("duplicate_key", row, blocks=("_key.unique",))
 
@@ -142,18 +144,21 @@ def _present(rng: np.random.Generator, columns: Columns) -> Columns:
     }
 
 
-def build(rng: np.random.Generator, rows: int, partition: str) -> Delivery:
+def build(
+    rng: np.random.Generator, rows: int, partition: str, corrected: Corrected = NOTHING
+) -> Delivery:
     """The delivery of a month (``2026-03``).
 
     Args:
         rng: Random stream.
         rows: Most hours to write for each station; a small demo has the month's first days.
         partition: The month.
+        corrected: Defects that this delivery no longer has.
     """
     year, month = map(int, partition.split("-"))
     hours = min(rows, monthrange(year, month)[1] * 24)
     columns = _present(rng, _columns(rng, datetime(year, month, 1), hours))
-    book = Book(DATASET, partition, len(columns["station_code"]), rng)
+    book = Book(DATASET, partition, len(columns["station_code"]), rng, corrected=corrected)
     table = Table(book, columns)
     _plant(table)
     _soil(table)

@@ -12,7 +12,7 @@ from cityledger.demo.generate.archives import zip_bytes
 from cityledger.demo.generate.city import DISTRICTS, addresses, districts, names
 from cityledger.demo.generate.delivery import Delivery, close
 from cityledger.demo.generate.identifiers import registration_number, uscc, wrong_uscc
-from cityledger.demo.generate.planting import Book
+from cityledger.demo.generate.planting import NOTHING, Book, Corrected
 from cityledger.demo.generate.spellings import as_latin, days, full_width, pick
 from cityledger.demo.generate.table import Columns, Table
 from cityledger.demo.generate.text_files import csv_line, encode_lines
@@ -111,17 +111,17 @@ UNREADABLE_CODE = ("uscc.type", "uscc.not_null")
 
 def _plant(table: Table) -> None:
     book = table.book
-    for row in book.take(0.001):
+    for row in book.take("uscc_checksum", 0.001):
         table.put(row, "uscc", wrong_uscc(table.cell(row, "uscc")))
         book.bad("uscc_checksum", row, blocks=UNREADABLE_CODE)
-    for row in book.take(0.002, table.filled("approved_on")):
+    for row in book.take("times_out_of_order", 0.002, table.filled("approved_on")):
         founded = date.fromisoformat(table.cell(row, "established_on"))
         table.put(row, "approved_on", (founded - timedelta(days=90)).isoformat())
         book.bad("times_out_of_order", row, blocks=("_row.not_before",))
-    for row in book.take(0.001):
+    for row in book.take("mojibake", 0.001):
         table.put(row, "enterprise_name", as_latin(table.cell(row, "enterprise_name")[:12]))
         book.bad("mojibake", row, blocks=("enterprise_name.no_mojibake",))
-    for row in book.take(0.001):
+    for row in book.take("mojibake", 0.001):
         table.put(row, "enterprise_name", "\ufffd\ufffd" + table.cell(row, "enterprise_name")[2:])
         book.bad("mojibake", row, blocks=("enterprise_name.no_mojibake",))
     table.spoil("unknown_code", 0.001, "status", "9", "status.in_set")
@@ -191,7 +191,7 @@ def _soil(table: Table) -> None:
 
 def _old_numbers(table: Table, rate: float) -> None:
     """15-digit registration numbers from before the unified code: kept, and classified."""
-    for row in table.book.take(rate):
+    for row in table.book.take("old_15_digit_regno", rate):
         number = registration_number(table.cell(row, "district"), 10_000 + row)
         table.put(row, "uscc", number)
         table.book.tolerated("old_15_digit_regno", row, "uscc", number)
@@ -202,26 +202,28 @@ def _broken(table: Table) -> dict[int, bytes]:
     records = list(table.records())
     at = list(table.columns).index("registered_capital")
     raw: dict[int, bytes] = {}
-    for row in table.book.take(0.001):
+    for row in table.book.take("ragged_row", 0.001):
         cells = list(records[row])
         raw[row] = ",".join([*cells[:at], "5,000(万美元)", *cells[at + 1 :]]).encode("gb18030")
         table.book.lost("ragged_row", row, "too_many_fields")
-    for row in table.book.take(0.0005):
+    for row in table.book.take("ragged_row", 0.0005):
         raw[row] = csv_line(records[row][:7]).encode("gb18030")
         table.book.lost("ragged_row", row, "too_few_fields")
-    for row in table.book.take(0.0005):
+    for row in table.book.take("undecodable", 0.0005):
         raw[row] = b"\xff" + csv_line(records[row]).encode("gb18030")
         table.book.lost("undecodable", row, "undecodable")
-    for row in table.book.take(0.0005):
+    for row in table.book.take("nul_byte", 0.0005):
         raw[row] = csv_line(records[row]).encode("gb18030").replace(b",", b"\0,", 1)
         table.book.lost("nul_byte", row, "nul_byte")
     return raw
 
 
-def build(rng: np.random.Generator, rows: int, partition: str) -> Delivery:
+def build(
+    rng: np.random.Generator, rows: int, partition: str, corrected: Corrected = NOTHING
+) -> Delivery:
     """The delivery of a month (``2026-03``): firms and sole traders in two members."""
     year, month = map(int, partition.split("-"))
-    book = Book(DATASET, partition, rows, rng)
+    book = Book(DATASET, partition, rows, rng, corrected=corrected)
     table = Table(book, _columns(rng, rows, date(year, month, 28)))
     _plant(table)
     _soil(table)

@@ -22,7 +22,7 @@ from cityledger.demo.generate import (
 from cityledger.demo.generate.answers import AnswerKey, DeliveryAnswer
 from cityledger.demo.generate.city import CITY
 from cityledger.demo.generate.delivery import Delivery
-from cityledger.demo.generate.planting import stream
+from cityledger.demo.generate.planting import NOTHING, Corrected, stream
 from cityledger.errors import BadInputError
 
 NOTICE = (
@@ -31,7 +31,22 @@ NOTICE = (
 )
 KEY_NAME = "answer_key.json"
 
-Builder = Callable[[np.random.Generator, int, str], Delivery]
+Builder = Callable[[np.random.Generator, int, str, Corrected], Delivery]
+
+CORRECTIONS: Corrected = frozenset(
+    {
+        "duplicate_key",
+        "excel_damaged_id",
+        "missing_conditional",
+        "missing_required",
+        "old_area_code",
+        "sentinel",
+        "times_out_of_order",
+        "total_differs",
+        "unknown_code",
+    }
+)
+"""What a department puts right when it delivers again; the rest is left as it was."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,17 +88,27 @@ def deliveries(scale: float, seed: int) -> Iterator[Delivery]:
     Raises:
         BadInputError: the scale or the seed is no use.
     """
+    _check(scale, seed)
+    for recipe in RECIPES:
+        for partition in recipe.partitions:
+            yield _build(recipe, partition, scale, seed, NOTHING)
+
+
+def _build(
+    recipe: Recipe, partition: str, scale: float, seed: int, corrected: Corrected
+) -> Delivery:
+    rng = stream(seed, recipe.dataset, partition)
+    rows = max(recipe.fewest, round(recipe.rows * scale))
+    return recipe.build(rng, rows, partition, corrected)
+
+
+def _check(scale: float, seed: int) -> None:
     if not 0 < scale <= 1000 or seed < 0:
         raise BadInputError(
             f"scale {scale} and seed {seed} cannot be generated",
             fix="give a scale above 0 (at most 1000) and a seed of 0 or more",
             code="bad_scale",
         )
-    for recipe in RECIPES:
-        for partition in recipe.partitions:
-            rng = stream(seed, recipe.dataset, partition)
-            rows = max(recipe.fewest, round(recipe.rows * scale))
-            yield recipe.build(rng, rows, partition)
 
 
 def generate(
@@ -108,15 +133,72 @@ def generate(
     """
     answers = []
     for delivery in deliveries(scale, seed):
-        for path, data in delivery.files.items():
-            target = into / path
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_bytes(data)
+        _write(into, delivery)
         answers.append(delivery.answer)
         on_delivery(delivery.answer)
     key = AnswerKey(notice=NOTICE, city=CITY, scale=scale, seed=seed, deliveries=tuple(answers))
-    key_path(into).write_text(key.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    _save(into, key)
     return key
+
+
+def redeliver(into: Path, dataset: str) -> AnswerKey:
+    """Let a department deliver again: the same partitions with some defects corrected.
+
+    The new files replace the old ones in the drop folder; the key gets the second deliveries'
+    answers (``sequence`` 2) behind the first ones.
+
+    Args:
+        into: A drop folder that :func:`generate` has written.
+        dataset: ``department.dataset``.
+
+    Raises:
+        BadInputError: there is no key, or no such dataset in the demo.
+    """
+    key = load_key(into)
+    recipe = next((one for one in RECIPES if one.dataset == dataset), None)
+    if recipe is None:
+        raise BadInputError(
+            f"the demo city has no dataset '{dataset}'",
+            fix=f"choose one of {', '.join(one.dataset for one in RECIPES)}",
+            code="unknown_dataset",
+        )
+    answers = []
+    for partition in recipe.partitions:
+        delivery = _build(recipe, partition, key.scale, key.seed, CORRECTIONS)
+        _write(into, delivery)
+        answers.append(delivery.answer)
+    first = [one for one in key.deliveries if (one.dataset, one.sequence) != (dataset, 2)]
+    updated = key.model_copy(update={"deliveries": (*first, *answers)})
+    _save(into, updated)
+    return updated
+
+
+def load_key(into: Path) -> AnswerKey:
+    """The answer key of a drop folder.
+
+    Raises:
+        BadInputError: the folder has none.
+    """
+    path = key_path(into)
+    if not path.is_file():
+        raise BadInputError(
+            "the drop folder has no answer key",
+            where=str(path),
+            fix=f"write it first: cityledger demo generate --into {into}",
+            code="no_answer_key",
+        )
+    return AnswerKey.model_validate_json(path.read_bytes())
+
+
+def _write(into: Path, delivery: Delivery) -> None:
+    for path, data in delivery.files.items():
+        target = into / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(data)
+
+
+def _save(into: Path, key: AnswerKey) -> None:
+    key_path(into).write_text(key.model_dump_json(indent=1) + "\n", encoding="utf-8")
 
 
 def key_path(drop: Path) -> Path:

@@ -10,7 +10,7 @@ import xlwt
 from cityledger.demo.generate.answers import Place
 from cityledger.demo.generate.city import DISTRICTS, districts
 from cityledger.demo.generate.delivery import Delivery, close
-from cityledger.demo.generate.planting import Book
+from cityledger.demo.generate.planting import NOTHING, Book, Corrected
 from cityledger.demo.generate.spellings import days, pick
 from cityledger.demo.generate.table import Columns, Table
 from cityledger.demo.generate.workbooks import xls_bytes
@@ -80,7 +80,7 @@ def _columns(rng: np.random.Generator, rows: int, end: date) -> Columns:
 
 def _plant(table: Table) -> None:
     book = table.book
-    for row in book.take(0.006, table.filled("renewed_on")):
+    for row in book.take("times_out_of_order", 0.006, table.filled("renewed_on")):
         installed = date.fromisoformat(table.cell(row, "installed_on"))
         table.put(row, "renewed_on", (installed - timedelta(days=400)).isoformat())
         book.bad("times_out_of_order", row, warns=("_row.not_before",))
@@ -136,10 +136,12 @@ def _sheet(workbook: xlwt.Workbook, table: Table) -> None:
     sheet.write(table.book.rows + _TITLES + 1, 0, "填报单位：交通运输局信号管理科")
 
 
-def build(rng: np.random.Generator, rows: int, partition: str) -> Delivery:
+def build(
+    rng: np.random.Generator, rows: int, partition: str, corrected: Corrected = NOTHING
+) -> Delivery:
     """The delivery of a month (``2026-03``)."""
     year, month = map(int, partition.split("-"))
-    book = Book(DATASET, partition, rows, rng)
+    book = Book(DATASET, partition, rows, rng, corrected=corrected)
     table = Table(book, _columns(rng, rows, date(year, month, 28)))
     _plant(table)
     _soil(table)

@@ -13,7 +13,7 @@ from cityledger.demo.generate.answers import Place
 from cityledger.demo.generate.archives import gzip_bytes
 from cityledger.demo.generate.city import FORMER_COUNTY
 from cityledger.demo.generate.delivery import Delivery, close
-from cityledger.demo.generate.planting import Book
+from cityledger.demo.generate.planting import NOTHING, Book, Corrected
 from cityledger.demo.generate.spellings import full_width
 from cityledger.demo.generate.table import UNREADABLE_AREA
 
@@ -134,14 +134,16 @@ class _Trips:
         self, defect: str, rate: float, column: str, change: Callable[[str], str], *rules: str
     ) -> None:
         """Change cells so that they break the rules."""
-        rows = self._book.take(rate, lambda row: bool(self.cell(row, column)))
+        rows = self._book.take(defect, rate, lambda row: bool(self.cell(row, column)))
         self.put(column, rows, [change(self.cell(row, column)) for row in rows])
         for row in rows:
             self._book.bad(defect, row, blocks=rules)
 
     def swap_times(self, rate: float) -> None:
         """Entry and exit in the wrong order."""
-        rows = self._book.take(rate, lambda row: bool(self.cell(row, "exit_at")))
+        rows = self._book.take(
+            "times_out_of_order", rate, lambda row: bool(self.cell(row, "exit_at"))
+        )
         entries = [self.cell(row, "entry_at") for row in rows]
         self.put("entry_at", rows, [self.cell(row, "exit_at") for row in rows])
         self.put("exit_at", rows, entries)
@@ -150,15 +152,14 @@ class _Trips:
 
     def repeat(self, rate: float) -> None:
         """The same tap sent twice, one after the other."""
-        for row in self._book.take(rate, lambda row: row > 0):
-            original = self._book.before(row)
+        for row, original in self._book.repeats(rate):
             for column in self._columns:
                 self.put(column, [row], [self.cell(original, column)])
             self._book.bad("duplicate_key", row, blocks=("trip_id.unique",))
 
     def widen(self, rate: float) -> None:
         """Fares in full-width digits, from the counters' own terminals."""
-        rows = self._book.take(rate)
+        rows = self._book.take("full_width_digits", rate)
         for row in rows:
             self._book.tolerated("full_width_digits", row, "fare", self.cell(row, "fare"))
         self.put("fare", rows, [full_width(self.cell(row, "fare")) for row in rows])
@@ -184,25 +185,27 @@ def _plant(trips: _Trips) -> None:
 
 def _break_lines(book: Book, lines: list[str]) -> list[bytes]:
     encoded = [line.encode() for line in lines]
-    for row in book.take(0.0001):
+    for row in book.take("ragged_row", 0.0001):
         encoded[row] += b",0"
         book.lost("ragged_row", row, "too_many_fields")
-    for row in book.take(0.0001):
+    for row in book.take("ragged_row", 0.0001):
         encoded[row] = encoded[row][:40]
         book.lost("ragged_row", row, "too_few_fields")
-    for row in book.take(0.0001):
+    for row in book.take("nul_byte", 0.0001):
         encoded[row] = encoded[row].replace(b",", b",\0", 1)
         book.lost("nul_byte", row, "nul_byte")
-    for row in book.take(0.0001):
+    for row in book.take("undecodable", 0.0001):
         encoded[row] = b"\xff\xfe" + encoded[row]
         book.lost("undecodable", row, "undecodable")
     return encoded
 
 
-def build(rng: np.random.Generator, rows: int, partition: str) -> Delivery:
+def build(
+    rng: np.random.Generator, rows: int, partition: str, corrected: Corrected = NOTHING
+) -> Delivery:
     """The delivery of an operating day."""
     day = date.fromisoformat(partition)
-    book = Book(DATASET, partition, rows, rng, declared=rows)
+    book = Book(DATASET, partition, rows, rng, corrected=corrected, declared=rows)
     trips = _Trips(_frame(rng, rows, day), book)
     _plant(trips)
     data = b"\n".join([",".join(_HEADER).encode(), *_break_lines(book, trips.lines()), b""])

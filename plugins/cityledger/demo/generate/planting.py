@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from operator import gt
 from typing import NamedTuple, TypeVar
 
 import numpy as np
@@ -21,6 +23,11 @@ from cityledger.demo.generate.answers import (
 from cityledger.demo.generate.catalogue import DEFECTS
 
 Row = TypeVar("Row", bound=QuarantinedRow)
+
+Corrected = frozenset[str]
+"""Kinds of defects that a department has corrected in its second delivery."""
+
+NOTHING: Corrected = frozenset()
 
 EXPECTED_REASONS = ("total_row", "note", "group_heading")
 
@@ -54,6 +61,8 @@ class Book:
     Attributes:
         dataset: ``department.dataset``, the prefix of the rule keys.
         rows: Number of data rows.
+        declared: Rows that the control file states, if there is one.
+        corrected: What a second delivery has put right; empty for the first.
     """
 
     dataset: str
@@ -61,7 +70,7 @@ class Book:
     rows: int
     rng: np.random.Generator
     declared: int | None = None
-    sequence: int = 1
+    corrected: Corrected = NOTHING
     _free: list[int] = field(default_factory=list)
     _bad: list[_Bad] = field(default_factory=list)
     _lost: dict[int, tuple[str, str]] = field(default_factory=dict)
@@ -74,14 +83,22 @@ class Book:
     def __post_init__(self) -> None:
         self._free = self.rng.permutation(self.rows).tolist()
 
-    def take(self, rate: float, fits: Callable[[int], bool] = lambda _: True) -> list[int]:
+    def take(
+        self, defect: str, rate: float, fits: Callable[[int], bool] = lambda _: True
+    ) -> list[int]:
         """Rows for a defect that hits a share of all rows, at least one; they are used up.
 
+        A corrected delivery uses up the same rows and returns none of them.
+
         Args:
+            defect: Kind of the defect.
             rate: Share of all rows.
             fits: Which rows the defect can be planted in.
         """
-        wanted = max(1, round(rate * self.rows))
+        taken = self._use(max(1, round(rate * self.rows)), fits)
+        return [] if defect in self.corrected else taken
+
+    def _use(self, wanted: int, fits: Callable[[int], bool]) -> list[int]:
         taken: list[int] = []
         kept: list[int] = []
         while self._free and len(taken) < wanted:
@@ -92,9 +109,11 @@ class Book:
             raise ValueError(f"{self.dataset}: no row is left for a defect")
         return sorted(taken)
 
-    def before(self, row: int) -> int:
-        """A free row above another, to be its original; it is used up."""
-        return self.take(0, lambda other: other < row)[0]
+    def repeats(self, rate: float) -> list[tuple[int, int]]:
+        """Rows to become copies, each with a row above it to be copied; all are used up."""
+        rows = self._use(max(1, round(rate * self.rows)), lambda row: row > 0)
+        pairs = [(row, self._use(1, partial(gt, row))[0]) for row in rows]
+        return [] if "duplicate_key" in self.corrected else pairs
 
     def bad(
         self, defect: str, row: int, *, blocks: Iterable[str] = (), warns: Iterable[str] = ()
@@ -114,10 +133,13 @@ class Book:
         """A record that is no data row."""
         self._extras.append(_Extra(place, defect, reason))
 
-    def table(self, defect: str, rule: str, failed: int = 1) -> None:
-        """A rule over the whole delivery that must fail."""
-        self._tables[f"{self.dataset}.{rule}"] = failed
-        self._table_defects.append(defect)
+    def total_off(self, rule: str, by: int) -> int:
+        """By how much a 合计 row is wrong, which a rule over the whole delivery must notice."""
+        if "total_differs" in self.corrected:
+            return 0
+        self._tables[f"{self.dataset}.{rule}"] = 1
+        self._table_defects.append("total_differs")
+        return by
 
     def renamed(self, header: str) -> None:
         """A header that differs from the contract's own name."""
@@ -140,7 +162,7 @@ class Book:
         return DeliveryAnswer(
             dataset=self.dataset,
             partition=self.partition,
-            sequence=self.sequence,
+            sequence=2 if self.corrected else 1,
             files=tuple(files),
             declared=self.declared,
             extracted=extracted,

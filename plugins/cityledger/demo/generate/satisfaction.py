@@ -12,7 +12,7 @@ import numpy as np
 from cityledger.demo.generate.answers import Place
 from cityledger.demo.generate.city import districts
 from cityledger.demo.generate.delivery import Delivery, close
-from cityledger.demo.generate.planting import Book
+from cityledger.demo.generate.planting import NOTHING, Book, Corrected
 from cityledger.demo.generate.spellings import iso, moments, pick
 from cityledger.demo.generate.table import Columns, Table
 from cityledger.demo.generate.text_files import encode_lines
@@ -48,7 +48,9 @@ def _columns(rng: np.random.Generator, rows: int, day: date) -> Columns:
 
 def _plant(table: Table) -> None:
     book = table.book
-    for row in book.take(0.005, lambda row: table.cell(row, "reached") == "是"):
+    for row in book.take(
+        "missing_conditional", 0.005, lambda row: table.cell(row, "reached") == "是"
+    ):
         table.put(row, "score", "")
         book.bad("missing_conditional", row, blocks=("_row.required_if",))
     table.drop(0.003, "ticket_no", "—")
@@ -79,10 +81,10 @@ def _yes_no(table: Table, yes: bool) -> tuple[str, str]:
 
 def _broken(book: Book) -> dict[int, bytes]:
     raw: dict[int, bytes] = {}
-    for row in book.take(0.001):
+    for row in book.take("invalid_json", 0.001):
         raw[row] = b'{"\xe5\x9b\x9e\xe8\xae\xbf": '
         book.lost("invalid_json", row, "invalid_json")
-    for row in book.take(0.001):
+    for row in book.take("invalid_json", 0.001):
         raw[row] = b"[1, 2, 3]"
         book.lost("invalid_json", row, "not_an_object")
     return raw
@@ -99,10 +101,12 @@ def _native(record: Mapping[str, str], typed: bool) -> dict[str, Any]:
     return {**values, "softwareVersion": "4.2"}
 
 
-def build(rng: np.random.Generator, rows: int, partition: str) -> Delivery:
+def build(
+    rng: np.random.Generator, rows: int, partition: str, corrected: Corrected = NOTHING
+) -> Delivery:
     """The delivery of a day."""
     day = date.fromisoformat(partition)
-    book = Book(DATASET, partition, rows, rng)
+    book = Book(DATASET, partition, rows, rng, corrected=corrected)
     table = Table(book, _columns(rng, rows, day))
     _plant(table)
     _soil(table)

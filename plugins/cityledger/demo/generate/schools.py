@@ -10,7 +10,7 @@ from openpyxl import Workbook
 from cityledger.demo.generate.answers import Place
 from cityledger.demo.generate.city import CITY, DISTRICTS, FORMER_COUNTY, SHARES
 from cityledger.demo.generate.delivery import Delivery, close
-from cityledger.demo.generate.planting import Book
+from cityledger.demo.generate.planting import NOTHING, Book, Corrected
 from cityledger.demo.generate.table import Columns, Table
 from cityledger.demo.generate.workbooks import xlsx_bytes
 
@@ -94,7 +94,9 @@ def _columns(rng: np.random.Generator, rows: int, year: int) -> Columns:
 
 def _plant(table: Table) -> None:
     book = table.book
-    for row in book.take(0.01, lambda row: int(table.cell(row, "students")) < 900):
+    for row in book.take(
+        "teachers_above_students", 0.01, lambda row: int(table.cell(row, "students")) < 900
+    ):
         table.put(row, "teachers", str(int(table.cell(row, "students")) + 30))
         book.bad("teachers_above_students", row, warns=("_row.at_most_column",))
     table.spoil("unknown_code", 0.01, "school_type", "888", "school_type.in_set")
@@ -128,10 +130,12 @@ def _cell(column: str, text: str) -> Any:
     return text
 
 
-def build(rng: np.random.Generator, rows: int, partition: str) -> Delivery:
+def build(
+    rng: np.random.Generator, rows: int, partition: str, corrected: Corrected = NOTHING
+) -> Delivery:
     """The delivery of a year."""
     year = int(partition)
-    book = Book(DATASET, partition, rows, rng)
+    book = Book(DATASET, partition, rows, rng, corrected=corrected)
     table = Table(book, _columns(rng, rows, year))
     groups = [code[:6] for code in table.columns["school_code"]]
     _plant(table)
@@ -141,6 +145,7 @@ def build(rng: np.random.Generator, rows: int, partition: str) -> Delivery:
     names = list(table.columns)
     areas = _areas(year)
     students = sum(int(cell) for cell in table.columns["students"])
+    students += book.total_off("students.matches_total", 1200)
 
     def fill(workbook: Workbook) -> None:
         sheet = workbook.create_sheet("学校名录")
@@ -156,15 +161,14 @@ def build(rng: np.random.Generator, rows: int, partition: str) -> Delivery:
             sheet.append([_cell(name, text) for name, text in zip(names, record, strict=True)])
             places.append(Place(path, None, line))
             line += 1
-        sheet.append(["全市合计", *[None] * 5, students + 1200])
+        sheet.append(["全市合计", *[None] * 5, students])
         sheet.append(["注：学生数、教师数为年度事业统计口径。"])
         book.beside(Place(path, None, line), "total_row", "total_row")
         book.beside(Place(path, None, line + 1), "note", "note")
 
     data = xlsx_bytes(fill)
-    book.table("total_differs", "students.matches_total")
     for header in ("学生数", "教师数", "联系电话"):
         book.renamed(header)
-    for row in book.take(0, lambda _: True):
+    for row in book.take("group_heading", 0, lambda _: True):
         book.tolerated("group_heading", row, "district", groups[row])
     return close(book, {path: data}, places)

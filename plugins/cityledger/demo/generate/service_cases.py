@@ -9,7 +9,7 @@ import numpy as np
 from cityledger.demo.generate.answers import Place
 from cityledger.demo.generate.city import DISTRICTS, districts, phones
 from cityledger.demo.generate.delivery import Delivery, close
-from cityledger.demo.generate.planting import Book
+from cityledger.demo.generate.planting import NOTHING, Book, Corrected
 from cityledger.demo.generate.spellings import iso, moments, pick
 from cityledger.demo.generate.table import Columns, Table, broken_lines
 from cityledger.demo.generate.text_files import csv_line, encode_lines
@@ -95,14 +95,16 @@ def _columns(rng: np.random.Generator, rows: int, day: date) -> Columns:
 
 def _plant(table: Table) -> None:
     book = table.book
-    for row in book.take(0.004, table.filled("finished_at")):
+    for row in book.take("times_out_of_order", 0.004, table.filled("finished_at")):
         late = datetime.fromisoformat(table.cell(row, "finished_at")) + timedelta(days=2)
         table.put(row, "accepted_at", iso(late))
         book.bad("times_out_of_order", row, blocks=("_row.not_before",))
-    for row in book.take(0.004, lambda row: table.cell(row, "status") == "已办结"):
+    for row in book.take(
+        "missing_conditional", 0.004, lambda row: table.cell(row, "status") == "已办结"
+    ):
         table.put(row, "finished_at", "")
         book.bad("missing_conditional", row, blocks=("_row.required_if",))
-    for row in book.take(0.005):
+    for row in book.take("promise_above_limit", 0.005):
         limit = int(table.cell(row, "statutory_limit_days"))
         table.put(row, "promised_limit_days", str(limit + 5))
         book.bad("promise_above_limit", row, warns=("_row.at_most_column",))
@@ -140,15 +142,17 @@ def _spelled(table: Table, text: str) -> tuple[str, str]:
     return pick(table.book.rng, moments(datetime.fromisoformat(text))), text
 
 
-def build(rng: np.random.Generator, rows: int, partition: str) -> Delivery:
+def build(
+    rng: np.random.Generator, rows: int, partition: str, corrected: Corrected = NOTHING
+) -> Delivery:
     """The delivery of a day."""
     day = date.fromisoformat(partition)
-    book = Book(DATASET, partition, rows, rng)
+    book = Book(DATASET, partition, rows, rng, corrected=corrected)
     table = Table(book, _columns(rng, rows, day))
     _plant(table)
     _soil(table)
     raw = broken_lines(table, 0.0008, "gb18030")
-    for column in ("phone", "district"):
+    for column in ("phone", "district", "statutory_limit_days", "promised_limit_days"):
         book.renamed(_HEADER[column])
     lines = [csv_line(list(_HEADER.values())), *map(csv_line, table.records())]
     data, starts = encode_lines(lines, "gb18030", raw={row + 1: line for row, line in raw.items()})

@@ -46,7 +46,7 @@ class Table:
 
     def spoil(self, defect: str, rate: float, column: str, text: str, *rules: str) -> None:
         """Replace cells by a text that breaks blocking rules."""
-        for row in self.book.take(rate, self.filled(column)):
+        for row in self.book.take(defect, rate, self.filled(column)):
             self.put(row, column, text)
             self.book.bad(defect, row, blocks=rules)
 
@@ -60,21 +60,20 @@ class Table:
 
     def repeat(self, rate: float, rule: str) -> None:
         """Whole rows delivered again further down."""
-        for row in self.book.take(rate, lambda row: row > 0):
-            original = self.book.before(row)
+        for row, original in self.book.repeats(rate):
             for column in self.columns.values():
                 column[row] = column[original]
             self.book.bad("duplicate_key", row, blocks=(rule,))
 
     def placeholder(self, rate: float, column: str, tokens: Sequence[str]) -> None:
         """Null tokens in an optional column: no value, and no complaint."""
-        for place, row in enumerate(self.book.take(rate)):
+        for place, row in enumerate(self.book.take("placeholder", rate)):
             self.put(row, column, tokens[place % len(tokens)])
             self.book.tolerated("placeholder", row, column, None)
 
     def widen(self, rate: float, column: str) -> None:
         """Digits in full width."""
-        for row in self.book.take(rate, self.filled(column)):
+        for row in self.book.take("full_width_digits", rate, self.filled(column)):
             self.book.tolerated("full_width_digits", row, column, self.cell(row, column))
             self.put(row, column, full_width(self.cell(row, column)))
 
@@ -89,7 +88,7 @@ class Table:
             column: Where.
             spell: Row and cell → new text and the value that it must be read as.
         """
-        for row in self.book.take(rate, self.filled(column)):
+        for row in self.book.take(defect, rate, self.filled(column)):
             text, value = spell(row, self.cell(row, column))
             self.put(row, column, text)
             self.book.tolerated(defect, row, column, value)
@@ -124,7 +123,7 @@ def broken_lines(
         kinds.append(("undecodable", "undecodable", lambda text: b"\xff\xff" + text.encode(codec)))
     raw: dict[int, bytes] = {}
     for defect, reason, spoil in kinds:
-        for row in table.book.take(rate):
+        for row in table.book.take(defect, rate):
             raw[row] = spoil(line(row))
             table.book.lost(defect, row, reason)
     return raw

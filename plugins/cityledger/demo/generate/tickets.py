@@ -13,7 +13,7 @@ from openpyxl.worksheet.worksheet import Worksheet
 from cityledger.demo.generate.answers import Place
 from cityledger.demo.generate.city import DISTRICTS, districts, phones
 from cityledger.demo.generate.delivery import Delivery, close
-from cityledger.demo.generate.planting import Book
+from cityledger.demo.generate.planting import NOTHING, Book, Corrected
 from cityledger.demo.generate.spellings import iso, moments, pick
 from cityledger.demo.generate.table import Columns, Table
 from cityledger.demo.generate.workbooks import xlsx_bytes
@@ -86,11 +86,13 @@ def _minute(moment: datetime) -> datetime:
 
 def _plant(table: Table) -> None:
     book = table.book
-    for row in book.take(0.004, table.filled("replied_at")):
+    for row in book.take("times_out_of_order", 0.004, table.filled("replied_at")):
         created = datetime.fromisoformat(table.cell(row, "created_at"))
         table.put(row, "replied_at", iso(created - timedelta(hours=3)))
         book.bad("times_out_of_order", row, blocks=("_row.not_before",))
-    for row in book.take(0.003, lambda row: not table.cell(row, "replied_at")):
+    for row in book.take(
+        "times_out_of_order", 0.003, lambda row: not table.cell(row, "replied_at")
+    ):
         created = datetime.fromisoformat(table.cell(row, "created_at"))
         table.put(row, "reply_deadline", iso(created - timedelta(days=1)))
         book.bad("times_out_of_order", row, blocks=("_row.not_before.2",))
@@ -161,15 +163,16 @@ def _transfers(table: Table) -> int:
     return sum(int(cell) for cell in table.columns["transfers"] if cell)
 
 
-def build(rng: np.random.Generator, rows: int, partition: str) -> Delivery:
+def build(
+    rng: np.random.Generator, rows: int, partition: str, corrected: Corrected = NOTHING
+) -> Delivery:
     """The delivery of a day."""
     day = date.fromisoformat(partition)
-    book = Book(DATASET, partition, rows, rng)
+    book = Book(DATASET, partition, rows, rng, corrected=corrected)
     table = Table(book, _columns(rng, rows, day))
     _plant(table)
     _soil(table)
-    total = _transfers(table) + 7
-    book.table("total_differs", "transfers.matches_total")
+    total = _transfers(table) + book.total_off("transfers.matches_total", 7)
     native = (rng.random(rows) < 0.5).tolist()
 
     def fill(workbook: Workbook) -> None:

@@ -11,7 +11,7 @@ from cityledger.demo.generate.answers import Place
 from cityledger.demo.generate.city import citizens, names
 from cityledger.demo.generate.delivery import Delivery, close
 from cityledger.demo.generate.identifiers import old_citizen_id, wrong_citizen_id
-from cityledger.demo.generate.planting import Book
+from cityledger.demo.generate.planting import NOTHING, Book, Corrected
 from cityledger.demo.generate.spellings import days, excel_damaged, full_width, iso, moments, pick
 from cityledger.demo.generate.table import Columns, Table, broken_lines
 from cityledger.demo.generate.text_files import csv_line, encode_lines
@@ -86,24 +86,24 @@ UNREADABLE_ID = ("citizen_id.type", "citizen_id.not_null")
 
 def _plant(table: Table) -> None:
     book = table.book
-    for row in book.take(0.006):
+    for row in book.take("excel_damaged_id", 0.006):
         table.put(row, "citizen_id", excel_damaged(table.cell(row, "citizen_id")))
         book.bad("excel_damaged_id", row, blocks=UNREADABLE_ID)
-    for row in book.take(0.004):
+    for row in book.take("id_checksum", 0.004):
         table.put(row, "citizen_id", wrong_citizen_id(table.cell(row, "citizen_id")))
         book.bad("id_checksum", row, blocks=UNREADABLE_ID)
-    for row in book.take(0.001):
+    for row in book.take("id_birth", 0.001):
         number = table.cell(row, "citizen_id")
         table.put(row, "citizen_id", number[:10] + "1345" + number[14:])
         book.bad("id_birth", row, blocks=UNREADABLE_ID)
-    for row in book.take(0.004):
+    for row in book.take("sex_differs_from_id", 0.004):
         table.put(row, "sex", "女" if table.cell(row, "sex") == "男" else "男")
         book.bad("sex_differs_from_id", row, warns=("_row.sex_matches_id",))
-    for row in book.take(0.003):
+    for row in book.take("birth_differs_from_id", 0.003):
         birth = date.fromisoformat(table.cell(row, "birth_date")) - timedelta(days=30)
         table.put(row, "birth_date", birth.isoformat())
         book.bad("birth_differs_from_id", row, warns=("_row.birth_matches_id",))
-    for row in book.take(0.004):
+    for row in book.take("fee_does_not_add_up", 0.004):
         table.put(row, "self_fee", f"{float(table.cell(row, 'self_fee')) + 10:.2f}")
         book.bad("fee_does_not_add_up", row, blocks=("_row.sum_of",))
     table.drop(0.002, "citizen_id", "无")
@@ -118,7 +118,7 @@ def _plant(table: Table) -> None:
 
 def _negative_fee(table: Table, rate: float) -> None:
     """A refund booked as a visit: still adds up, but no fee is below zero."""
-    for row in table.book.take(rate):
+    for row in table.book.take("out_of_range", rate):
         for column, text in (
             ("total_fee", "-5.00"),
             ("insurance_fee", "0.00"),
@@ -144,7 +144,7 @@ def _soil(table: Table) -> None:
     )
     table.respell("sex_spelling", 0.05, "sex", _sex)
     _old_numbers(table, 0.01)
-    for row in table.book.take(0.005):
+    for row in table.book.take("full_width_digits", 0.005):
         number = table.cell(row, "citizen_id")
         table.book.tolerated("full_width_digits", row, "citizen_id", number)
         table.put(row, "citizen_id", full_width(number))
@@ -166,15 +166,19 @@ def _sex(_: int, text: str) -> tuple[str, str]:
 def _old_numbers(table: Table, rate: float) -> None:
     """15-digit numbers of people born in the last century, over 40, not upgraded yet."""
     ids = table.columns["citizen_id"]
-    for row in table.book.take(rate, lambda row: "1932" <= ids[row][6:10] <= "1985"):
+    for row in table.book.take(
+        "old_15_digit_id", rate, lambda row: "1932" <= ids[row][6:10] <= "1985"
+    ):
         table.book.tolerated("old_15_digit_id", row, "citizen_id", ids[row])
         ids[row] = old_citizen_id(ids[row])
 
 
-def build(rng: np.random.Generator, rows: int, partition: str) -> Delivery:
+def build(
+    rng: np.random.Generator, rows: int, partition: str, corrected: Corrected = NOTHING
+) -> Delivery:
     """The delivery of a day."""
     day = date.fromisoformat(partition)
-    book = Book(DATASET, partition, rows, rng)
+    book = Book(DATASET, partition, rows, rng, corrected=corrected)
     table = Table(book, _columns(rng, rows, day))
     _plant(table)
     _soil(table)
