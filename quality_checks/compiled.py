@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import polars as pl
-from cityledger.contracts.model import ColumnType, Contract
+from cityledger.contracts.model import ColumnType, Contract, Scope
 from cityledger.errors import CityLedgerError
+from cityledger.records import RuleResult
 
 from quality_checks.session import BoundRule, Session
-from quality_checks.values.base import OutputType, Precision, Reading
+from quality_checks.values.base import OutputType, Precision, Reading, polars_type
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyRelation
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +72,26 @@ class Suite:
 
     def session(self) -> Session:
         """A judge for one delivery (or one table)."""
-        return Session(str(self.contract.id), self.columns, self.rules)
+        types = {name: polars_type(*output) for name, output in self.columns.items()}
+        rules = [bound for bound in self.rules if bound.spec.scope is not Scope.HISTORY]
+        return Session(str(self.contract.id), types, rules)
+
+    def check_history(self, table: pl.DataFrame | DuckDBPyRelation) -> tuple[RuleResult, ...]:
+        """Judge a table over all partitions by the rules of scope ``history``.
+
+        Args:
+            table: Polars frame or DuckDB relation with the columns that the rules read (typed, by
+                their contract names); of a relation only those are fetched.
+        """
+        rules = [bound for bound in self.rules if bound.spec.scope is Scope.HISTORY]
+        if not rules:
+            return ()
+        read = frozenset[str]().union(*(bound.call.reads_columns for bound in rules))
+        needed = [name for name in self.columns if name in read]
+        frame = table if isinstance(table, pl.DataFrame) else table.select(*needed).pl()
+        session = Session(str(self.contract.id), dict.fromkeys(needed), rules)
+        session.check(frame.select(needed))
+        return session.finish()
 
 
 def _read_wave(frame: pl.DataFrame, wave: Mapping[str, Reading]) -> pl.DataFrame:

@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import polars as pl
+from cityledger.contracts.codes import CodeList, load_codes
 from cityledger.contracts.model import Column, ColumnType, Contract, RuleSpec
 from cityledger.errors import BadInputError
 
@@ -19,10 +19,7 @@ from quality_checks.session import BoundRule
 from quality_checks.values import value_type_of
 from quality_checks.values.base import Context, OutputType, Reading, ValueType
 
-if TYPE_CHECKING:
-    from cityledger.contracts.codes import CodeList
-
-Codes = Callable[[str], "CodeList"]
+Codes = Callable[[str], CodeList]
 
 
 def compile_suite(contract: Contract, *, codes_dir: Path, as_of: date) -> Suite:
@@ -125,6 +122,9 @@ class _Compiler:
             as_of=self._as_of,
             reads=self._read_texts,
         )
+        if spec.scope not in rule.scopes:
+            known = " or ".join(scope.value for scope in rule.scopes)
+            raise call.refuse(f"can't judge the scope '{spec.scope.value}'", f"use {known}")
         _check_arguments(rule, call)
         _check_columns(rule, call)
         return BoundRule(rule, call)
@@ -170,8 +170,6 @@ def _check_columns(rule: Rule, call: Call) -> None:
 def _code_finder(codes_dir: Path) -> Codes:
     @cache
     def find(name: str) -> CodeList:
-        from cityledger.contracts.codes import load_codes
-
         return load_codes(codes_dir, name)
 
     return find

@@ -12,7 +12,6 @@ from cityledger.records import RuleResult, RuleStatus
 
 from quality_checks.judging import Bench, Judgement, by_expression
 from quality_checks.rules.base import Call, CannotCheckError, Form, Judge, Rule, Totals
-from quality_checks.values.base import OutputType, polars_type
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +56,12 @@ class Session:
 
     Args:
         where: Dataset, for error messages.
-        columns: Output columns of the suite.
+        types: Columns of the frames, with their types; None leaves a type open.
         rules: The rules to judge by; totals are judged at the end.
     """
 
     def __init__(
-        self, where: str, columns: Mapping[str, OutputType], rules: Sequence[BoundRule]
+        self, where: str, types: Mapping[str, pl.DataType | None], rules: Sequence[BoundRule]
     ) -> None:
         self._where = where
         self._rules = {bound.spec.key: bound for bound in rules}
@@ -76,7 +75,6 @@ class Session:
             else:
                 judge = by_expression(built) if bound.rule.form is Form.ROW else built
                 judges[key] = (bound.call.column, judge)
-        types = {name: polars_type(*output) for name, output in columns.items()}
         self._bench = Bench(types, judges, where)
 
     def check(self, typed: pl.DataFrame) -> Verdict:

@@ -8,12 +8,30 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from quality_checks.rules import columns, totals, uniqueness  # noqa: F401 - importing registers them
+from cityledger.contracts.catalogue import RuleFacts
+
+from quality_checks.rules import (  # noqa: F401 - importing registers them
+    columns,
+    comparisons,
+    dirt,
+    history,
+    identifiers,
+    totals,
+    uniqueness,
+)
 from quality_checks.rules.base import Rule, all_rules
 
 __all__ = ["Rule", "all_rules", "catalogue"]
 
 
-def catalogue() -> Mapping[str, Mapping[str, bool]]:
-    """Rule name → argument name → whether it must be given (for the contract linter)."""
-    return {name: dict(rule.arguments) for name, rule in sorted(all_rules().items())}
+def catalogue() -> Mapping[str, RuleFacts]:
+    """Rule name → what a contract must know about it (for the contract linter)."""
+    return {
+        name: RuleFacts(
+            allowed=frozenset(rule.arguments),
+            required=frozenset(a for a, needed in rule.arguments.items() if needed),
+            least_columns=rule.least_columns,
+            scopes=frozenset(rule.scopes),
+        )
+        for name, rule in sorted(all_rules().items())
+    }

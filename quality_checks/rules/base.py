@@ -17,14 +17,12 @@ from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
 from importlib.metadata import entry_points
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import polars as pl
-from cityledger.contracts.model import ColumnType, RuleSpec
+from cityledger.contracts.codes import CodeList
+from cityledger.contracts.model import ColumnType, RuleSpec, Scope
 from cityledger.errors import BadInputError
-
-if TYPE_CHECKING:
-    from cityledger.contracts.codes import CodeList
 
 ENTRY_POINTS = "cityledger.rules"
 
@@ -65,6 +63,15 @@ class Call:
     def value(self) -> pl.Expr:
         """The judged column, as an expression."""
         return pl.col(self.column)
+
+    @property
+    def reads_columns(self) -> frozenset[str]:
+        """Columns that the rule reads: those it judges, and those that its arguments name."""
+        named = set(self.spec.columns)
+        for given in self.spec.arguments.values():
+            parts = given if isinstance(given, list | tuple | Mapping) else (given,)
+            named.update(part for part in parts if isinstance(part, str) and part in self.types)
+        return frozenset(named)
 
     def get(self, name: str, default: Any = None) -> Any:
         """An argument, or its default."""
@@ -141,6 +148,7 @@ class Rule:
         source: Standard or experience that it comes from.
         skips_null: A null in the judged column is not looked at (``not_null`` judges it).
         least_columns: Fewest columns that a contract must name.
+        scopes: Where it makes sense: a row, a delivery, the table over all partitions.
     """
 
     name: str
@@ -152,6 +160,7 @@ class Rule:
     example: Example
     skips_null: bool = True
     least_columns: int = 1
+    scopes: tuple[Scope, ...] = ()
 
     @property
     def description(self) -> str:
@@ -159,6 +168,11 @@ class Rule:
         return (self.build.__doc__ or "").strip()
 
 
+_SCOPES = {
+    Form.ROW: (Scope.ROW, Scope.HISTORY),
+    Form.STREAM: (Scope.DATASET, Scope.HISTORY),
+    Form.TOTAL: (Scope.DATASET, Scope.HISTORY),
+}
 _rules: dict[str, Rule] = {}
 
 
@@ -169,7 +183,8 @@ def _register(form: Form, **settings: Any) -> Callable[[Builder], Builder]:
             raise ValueError(f"two rules are called '{name}'")
         arguments = dict.fromkeys(settings.pop("optional", ()), False)
         arguments |= dict.fromkeys(settings.pop("required", ()), True)
-        _rules[name] = Rule(name=name, form=form, build=build, arguments=arguments, **settings)
+        known = {"scopes": _SCOPES[form], **settings}
+        _rules[name] = Rule(name=name, form=form, build=build, arguments=arguments, **known)
         return build
 
     return keep

@@ -71,16 +71,36 @@ def not_null(call: Call) -> pl.Expr:
 @row_rule(
     gb_code="0101",
     source="GB/T 36344 0101 数据标准 (code list)",
-    optional=("values", "codes"),
+    optional=("values", "codes", "dateColumn"),
     example=Example(good={"a": ["1", "2"]}, bad={"a": ["7"]}, arguments={"values": ["1", "2"]}),
 )
 def in_set(call: Call) -> pl.Expr:
-    """The value is one of ``values``, or a code of the list named ``codes`` (at any time)."""
+    """The value is one of ``values``, or a code of the list named ``codes``.
+
+    Codes count at any time; with ``dateColumn`` only if they are in force on that row's day.
+    """
     values = call.get("values")
     if values is None and call.get("codes") is None:
         raise call.refuse("nothing to compare with", "give `values` or `codes`")
+    if values is None and call.get("dateColumn") is not None:
+        return unless_null(call.value, _in_force(call))
     allowed = [str(v) for v in values] if values is not None else _codes(call)
     return unless_null(call.value, call.value.cast(pl.String).is_in(allowed))
+
+
+def _in_force(call: Call) -> pl.Expr:
+    """Whether one of the code's periods holds the day; without a day, whether the code exists."""
+    name = str(call.get("dateColumn"))
+    if call.types.get(name) not in (ColumnType.DATE, ColumnType.TIMESTAMP):
+        raise call.refuse(f"'{name}' is no date", "name a column with dates")
+    day = pl.col(name).cast(pl.Date)
+    periods = [
+        (call.value == entry.code)
+        & day.is_between(entry.valid_from or date.min, entry.valid_to or date.max)
+        for entry in call.codes(str(call.get("codes"))).entries
+    ]
+    known = call.value.is_in(_codes(call))
+    return pl.when(day.is_null()).then(known).otherwise(pl.any_horizontal(periods))
 
 
 def _codes(call: Call) -> list[str]:

@@ -60,8 +60,10 @@ class KeySet:
         """Add keys and tell which of them were there before, in this call or an earlier one.
 
         Args:
-            first: 64 bits of each key; ``second``: 64 others.
-            low: Least value of the key's first column; ``high``: the greatest.
+            first: 64 bits of each key.
+            second: 64 other bits of each key.
+            low: Least value of the key's first column.
+            high: Greatest value of the key's first column.
         """
         order = _settle_ties(np.argsort(first), first, second)
         run = _Run(first[order], second[order], low, high)

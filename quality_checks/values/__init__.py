@@ -12,28 +12,44 @@ from importlib.metadata import entry_points
 
 from cityledger.contracts.model import Column, ColumnType
 
+from quality_checks.values.area_code import AreaCode
 from quality_checks.values.base import ValueType
 from quality_checks.values.boolean import Boolean
+from quality_checks.values.citizen_id import CitizenId
 from quality_checks.values.clock import Duration, Time
 from quality_checks.values.dates import ChineseDate, Date
+from quality_checks.values.identifier import Identifier
+from quality_checks.values.money import Money
 from quality_checks.values.number import Integer, Number
+from quality_checks.values.phone import Phone
+from quality_checks.values.quantity import Quantity
+from quality_checks.values.sex import Sex
 from quality_checks.values.text import Text
 from quality_checks.values.timestamp import Timestamp
+from quality_checks.values.uscc import Uscc
 
 __all__ = ["ValueType", "all_value_types", "value_type_of"]
 
 ENTRY_POINTS = "cityledger.values"
 
 _BUILT_IN: tuple[ValueType, ...] = (
+    AreaCode(),
     Boolean(),
     ChineseDate(),
+    CitizenId(),
     Date(),
     Duration(),
+    Identifier(),
     Integer(),
+    Money(),
     Number(),
+    Phone(),
+    Quantity(),
+    Sex(),
     Text(),
     Time(),
     Timestamp(),
+    Uscc(),
 )
 _PLAIN = {
     ColumnType.STRING: "string",

@@ -12,13 +12,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from types import MappingProxyType
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 import polars as pl
+from cityledger.contracts.codes import CodeList
 from cityledger.contracts.model import Column, ColumnType
-
-if TYPE_CHECKING:
-    from cityledger.contracts.codes import CodeList
 
 Precision = tuple[int, int] | None
 OutputType = tuple[ColumnType, Precision]
@@ -137,19 +135,45 @@ def rescue(
     def fill(columns: Sequence[pl.Series]) -> pl.Series:
         raw, *quick = columns
         frame = _fast_frame(quick, names, fields, len(raw))
-        open_rows = frame["value"].is_null() & raw.is_not_null()
-        if open_rows.any():
-            frame = _scatter(frame, open_rows, _read_slowly(raw.filter(open_rows), slow, tokens))
-        return frame.to_struct("work")
+        return _completed(raw, frame, slow, tokens).to_struct("work")
 
     dtype = pl.Struct(dict(fields))
     return pl.map_batches([text, *fast.values()], fill, return_dtype=dtype, is_elementwise=True)
 
 
+def rescue_columns(
+    text: pl.Expr,
+    fast: SlowReader,
+    slow: SlowReader,
+    schema: Mapping[str, pl.DataType],
+    tokens: tuple[str, ...],
+) -> pl.Expr:
+    """As :func:`rescue`, for a fast path that works on a whole column at once (numpy).
+
+    ``fast`` returns the same fields as ``slow``, but sees all texts as they came, nulls included.
+    """
+    fields = {**schema, "reason": pl.String()}
+
+    def fill(raw: pl.Series) -> pl.Series:
+        frame = fast(raw).select(pl.col(name).cast(dtype) for name, dtype in fields.items())
+        return _completed(raw, frame, slow, tokens).to_struct("work")
+
+    return text.map_batches(fill, return_dtype=pl.Struct(dict(fields)), is_elementwise=True)
+
+
+def _completed(
+    raw: pl.Series, frame: pl.DataFrame, slow: SlowReader, tokens: tuple[str, ...]
+) -> pl.DataFrame:
+    open_rows = frame["value"].is_null() & raw.is_not_null()
+    if not open_rows.any():
+        return frame
+    return _scatter(frame, open_rows, _read_slowly(raw.filter(open_rows), slow, tokens))
+
+
 def _fast_frame(
     quick: list[pl.Series], names: list[str], fields: Mapping[str, pl.DataType], rows: int
 ) -> pl.DataFrame:
-    columns = dict(zip(names, quick, strict=True))
+    columns = dict(zip(names, (_of_length(series, rows) for series in quick), strict=True))
     return pl.DataFrame(
         [
             columns[name].alias(name).cast(dtype)
@@ -158,6 +182,11 @@ def _fast_frame(
             for name, dtype in fields.items()
         ]
     )
+
+
+def _of_length(series: pl.Series, rows: int) -> pl.Series:
+    """A literal comes as one value."""
+    return series.new_from_index(0, rows) if len(series) == 1 and rows != 1 else series
 
 
 def _read_slowly(texts: pl.Series, slow: SlowReader, tokens: tuple[str, ...]) -> pl.DataFrame:
