@@ -225,7 +225,10 @@ def _changed(where: str) -> BadInputError:
 
 def _count(data: bytes, where: str) -> int:
     """Row count of a control file: one number, or the number after a word for rows."""
-    text = data.decode("utf-8-sig", "replace")
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        text = data.decode("gb18030", "replace")
     labelled = re.findall(r"(?i)(?:rows?|records?|count|行数|记录数|条数)\D{0,20}(\d+)", text)
     numbers = labelled or _COUNT.findall(text)
     if len(set(numbers)) != 1:
