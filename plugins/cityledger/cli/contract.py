@@ -1,4 +1,4 @@
-"""`cityledger contract`: check, show and scaffold datasets' contracts."""
+"""`cityledger contract`: check, show, infer and scaffold datasets' contracts."""
 
 from __future__ import annotations
 
@@ -6,25 +6,28 @@ import json
 from datetime import date
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from cityledger.contracts.catalogue import RuleCatalogue, RuleFacts, ValueTypeFacts
+from cityledger.contracts.catalogue import RuleCatalogue, ValueTypeFacts
+from cityledger.contracts.glossary import examine_glossary
+from cityledger.contracts.identity import DatasetId
+from cityledger.contracts.infer import People, draft_contract, vocabulary_of
 from cityledger.contracts.lint import CODES, Report, examine
-from cityledger.contracts.model import Column, ColumnType, Contract, RuleSpec, Scope
+from cityledger.contracts.model import Column, ColumnType, Contract, RuleSpec
 from cityledger.contracts.node import nearest
 from cityledger.contracts.registry import load_contracts
+from cityledger.contracts.resolve import SUFFIX
 from cityledger.contracts.scaffold import model_name, scaffold, scaffold_properties
 from cityledger.errors import BadInputError, Exit
 from cityledger.settings import get_settings
 
-if TYPE_CHECKING:
-    from quality_checks.rules import Rule
-
-app = typer.Typer(help="Datasets' contracts: check, show, scaffold.", no_args_is_help=True)
+app = typer.Typer(
+    help="Datasets' contracts: check, show, infer from a sample, scaffold.", no_args_is_help=True
+)
 
 DatasetArgument = Annotated[
     str, typer.Argument(help="Dataset id, e.g. [bold]transport.metro_trips[/].", show_default=False)
@@ -196,6 +199,55 @@ def _fields(record: Any) -> dict[str, Any]:
     }
 
 
+# --- infer -------------------------------------------------------------------------------------
+
+
+@app.command()
+def infer(
+    file: Annotated[Path, typer.Argument(help="A sample: CSV, Excel, JSON, also gzip or zip.")],
+    dataset: Annotated[str, typer.Option(help="Its id: department.dataset", show_default=False)],
+    owner: Annotated[str, typer.Option(help="Who answers for the data.")] = "",
+    steward: Annotated[str, typer.Option(help="Who decides when a batch is held.")] = "",
+    contact: Annotated[str, typer.Option(help="Where problems are reported.")] = "",
+    condition: Annotated[str, typer.Option(help="Under which condition it is shared.")] = "",
+    force: Annotated[bool, typer.Option(help="Overwrite the contract that is there.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Draft a contract from a sample of the department's file; the lint says what is missing."""
+    from cityledger.cli.sample import read_sample
+
+    identity = DatasetId.parse(dataset)
+    directory = get_settings().contracts_dir
+    path = directory / f"{identity.prefix}{SUFFIX}"
+    if path.exists() and not force:
+        raise BadInputError(
+            "there is a contract already",
+            where=str(path),
+            fix="say --force to overwrite",
+            code="contract_exists",
+        )
+    people = People(owner, steward, contact, condition)
+    text = draft_contract(identity, read_sample(file), people, _vocabulary(directory))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+    if as_json:
+        typer.echo(json.dumps({"written": str(path)}, ensure_ascii=False))
+    else:
+        typer.echo(f"wrote {path}\nnext: cityledger contract lint {path}")
+
+
+def _vocabulary(directory: Path) -> dict[str, str]:
+    """Header texts that mean the same column everywhere: from the glossary and all contracts."""
+    headers: dict[str, list[str]] = {}
+    for contract in examine(directory).contracts.values():
+        for column in contract.columns:
+            headers.setdefault(column.name, []).extend(column.headers)
+    glossary = directory / "columns.yaml"
+    for name, term in (examine_glossary(glossary)[0] if glossary.exists() else {}).items():
+        headers.setdefault(name, []).append(term.zh)
+    return vocabulary_of(headers)
+
+
 # --- scaffold ----------------------------------------------------------------------------------
 
 
@@ -230,7 +282,7 @@ def scaffold_command(
 
 
 def _output_columns(contract: Contract) -> list[tuple[str, ColumnType, tuple[int, int] | None]]:
-    from quality_checks.compiler import compile_suite  # noqa: PLC0415 polars takes a second
+    from quality_checks.compiler import compile_suite
 
     codes_dir = get_settings().contracts_dir / CODES
     suite = compile_suite(contract, codes_dir=codes_dir, as_of=date(2000, 1, 1))
@@ -242,12 +294,12 @@ def _output_columns(contract: Contract) -> list[tuple[str, ColumnType, tuple[int
 
 def house_catalogue() -> RuleCatalogue:
     """The rules, value types and connectors that are installed here."""
-    from quality_checks.rules import all_rules  # noqa: PLC0415 polars takes a second
-    from quality_checks.values import all_value_types  # noqa: PLC0415
+    from quality_checks.rules import catalogue
+    from quality_checks.values import all_value_types
 
     connectors = {entry.name: None for entry in entry_points(group="cityledger.sources")}
     return RuleCatalogue(
-        rules={name: _rule_facts(rule) for name, rule in all_rules().items()},
+        rules=catalogue(),
         value_types={
             name: ValueTypeFacts(
                 allowed=frozenset(kind.options),
@@ -257,14 +309,4 @@ def house_catalogue() -> RuleCatalogue:
             for name, kind in all_value_types().items()
         },
         connectors=connectors,
-    )
-
-
-def _rule_facts(rule: Rule) -> RuleFacts:
-    scopes = {Scope.ROW} if rule.form == "row" else {Scope.DATASET, Scope.HISTORY}
-    return RuleFacts(
-        allowed=frozenset(rule.arguments),
-        required=frozenset(name for name, required in rule.arguments.items() if required),
-        least_columns=rule.least_columns,
-        scopes=frozenset(scopes),
     )

@@ -102,3 +102,42 @@ def test_scaffold_writes_the_model_and_refuses_to_overwrite(project: Path) -> No
     assert model.read_text(encoding="utf-8") == "-- mine"
     assert runner.invoke(app, ["scaffold", "transport.metro_trips", "--force"]).exit_code == 0
     assert model.read_text(encoding="utf-8") == written
+
+
+def test_infer_drafts_a_contract_that_passes(project: Path, tmp_path: Path) -> None:
+    """From a department's file to a contract that lints clean, in one command."""
+    sample = tmp_path / "停车场_20260331.csv"
+    rows = [f"P{n:04},云港区,{n % 7},2026-03-31 08:{n % 60:02}:00" for n in range(80)]
+    text = "某某停车场日报,,,\n停车场编号,区,余位,采集时间\n" + "\n".join(rows) + "\n"
+    sample.write_bytes(text.encode("gb18030"))
+    command = ["infer", str(sample), "--dataset", "transport.parking"]
+    people = ["--owner", "a", "--steward", "b", "--contact", "c", "--condition", "d"]
+    result = runner.invoke(app, [*command, *people])
+    assert result.exit_code == 0, result.output
+    path = project / "contracts" / "transport" / "parking.odcs.yaml"
+    assert runner.invoke(app, ["lint", str(path)]).exit_code == 0
+    shown = json.loads(runner.invoke(app, ["show", "transport.parking", "--json"]).stdout)
+    assert [column["type"] for column in shown["columns"]] == [
+        "string",
+        "string",
+        "integer",
+        "timestamp",
+    ]
+    assert shown["source"]["options"]["path"] == "transport/停车场_{yyyy}{mm}{dd}.csv"
+    before = path.read_bytes()
+    again = runner.invoke(app, command)
+    assert isinstance(again.exception, BadInputError)
+    assert again.exception.code == "contract_exists"
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("content", [b"", b"a,b\n"])
+def test_infer_of_an_empty_sample_is_one_clear_error(
+    project: Path, tmp_path: Path, content: bytes
+) -> None:
+    """Nothing can be inferred from nothing, and nothing is written."""
+    sample = tmp_path / "x.csv"
+    sample.write_bytes(content)
+    result = runner.invoke(app, ["infer", str(sample), "--dataset", "transport.parking"])
+    assert isinstance(result.exception, BadInputError)
+    assert not (project / "contracts" / "transport" / "parking.odcs.yaml").exists()
