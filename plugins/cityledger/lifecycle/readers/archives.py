@@ -20,6 +20,7 @@ MAX_MEMBERS = 10_000
 MAX_RATIO = 500
 # Small archives of very regular data may compress better than any sane ratio.
 _RATIO_FROM = 64 << 20
+_BLOCK = 1 << 20
 
 _ENCRYPTED_FLAG = 0x1
 _UTF8_FLAG = 0x800
@@ -63,10 +64,13 @@ class Bounded:
 
     def read(self, size: int = -1, /) -> bytes:
         """Read like a file; ``truncated_archive``, ``archive_bomb`` and ``bad_archive`` errors."""
+        if size < 0:
+            # A buffered reader that is asked for the limit allocates the limit: 64 GiB.
+            return b"".join(iter(lambda: self.read(_BLOCK), b""))
         # One byte more than allowed shows that there is more.
         most = self._limit - self.count + 1
         try:
-            data = self._stream.read(most if size < 0 else min(size, most))
+            data = self._stream.read(min(size, most))
         except _BROKEN as error:
             raise _unreadable(self._where, error) from None
         self.count += len(data)
