@@ -128,6 +128,21 @@ def sum_of(call: Call) -> pl.Expr:
 
 
 @row_rule(
+    gb_code="0402",
+    source="GB/T 36344 0402; 827 rows of a public series have more outcomes than cases",
+    least_columns=2,
+    example=Example(
+        good={"a": [10, 3, None], "b": [4, 3, 1], "c": [6, None, 1]},
+        bad={"a": [9], "b": [4], "c": [6]},
+    ),
+)
+def at_least_sum(call: Call) -> pl.Expr:
+    """The first column is at least the sum of the others; an empty part counts as nothing."""
+    parts = [pl.col(name) for name in call.spec.columns[1:]]
+    return _null_safe(call.value >= pl.sum_horizontal(parts))
+
+
+@row_rule(
     gb_code="0201",
     source="GB/T 36344 0201 数据元素完整性 (elements expected to be assigned)",
     optional=("equals", "in", "present"),
