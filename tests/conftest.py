@@ -13,10 +13,14 @@ import shutil
 import socket
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
+import cityledger_stack
 import pytest
 from cityledger.settings import Settings, get_settings
+from cityledger_stack import StackInfo
 from cityledger_stack.account import server_account
 from cityledger_stack.ports import pick
 from cityledger_stack.postgres import Postgres
@@ -138,8 +142,8 @@ def settings(
 def ready_settings(settings: Settings) -> Settings:
     """`settings` whose database is migrated and whose buckets exist."""
     # Here, because most tests need neither module.
-    from cityledger.storage.database import Database  # noqa: PLC0415
-    from cityledger.storage.objects import ObjectStore  # noqa: PLC0415
+    from cityledger.storage.database import Database
+    from cityledger.storage.objects import ObjectStore
 
     Database.from_settings(settings).migrate()
     ObjectStore.from_settings(settings).ensure_buckets()
@@ -148,3 +152,43 @@ def ready_settings(settings: Settings) -> Settings:
 
 def _url(server: Postgres, database: str) -> str:
     return f"postgresql://postgres:{server.password}@127.0.0.1:{server.port}/{database}"
+
+
+@dataclass(frozen=True)
+class StackHome:
+    """A whole embedded stack in a home folder of its own."""
+
+    home: Path
+    info: StackInfo
+
+
+@pytest.fixture(scope="session")
+def stack_home(server_dir: Path) -> Iterator[StackHome]:
+    """The whole embedded stack, Airflow included, started once per test process."""
+    home = server_dir / "stack"
+    with stack_environment(home):
+        yield StackHome(home, cityledger_stack.up())
+        cityledger_stack.down()
+
+
+@pytest.fixture
+def stack(stack_home: StackHome) -> Iterator[StackHome]:
+    """`stack_home`, with the environment and the settings pointing to it during the test.
+
+    Do not use it together with `settings`, which points elsewhere.
+    """
+    with stack_environment(stack_home.home):
+        yield stack_home
+
+
+@contextmanager
+def stack_environment(home: Path, **variables: str) -> Iterator[None]:
+    """Point this process's environment and settings to a stack's home."""
+    with pytest.MonkeyPatch.context() as patch:
+        for variable in [one for one in os.environ if one.startswith(("CITYLEDGER_", "AIRFLOW"))]:
+            patch.delenv(variable)
+        for name, value in {"CITYLEDGER_HOME": str(home), **variables}.items():
+            patch.setenv(name, value)
+        get_settings.cache_clear()
+        yield
+    get_settings.cache_clear()

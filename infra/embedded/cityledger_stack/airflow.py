@@ -149,6 +149,10 @@ class AirflowPart(Server):
     env: Mapping[str, str]
     port: int
 
+    def __post_init__(self) -> None:
+        # A dag-processor waits for its children far longer than anything that it could lose.
+        self.patience = 1.0 if self.name == "dag-processor" else 8.0
+
     @property
     def address(self) -> str:
         return f"http://{LOOPBACK}:{self.port}" if self.name == "api-server" else ""

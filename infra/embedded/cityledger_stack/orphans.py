@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+from collections.abc import Iterator
 
 import psutil
 
-from cityledger_stack.layout import Layout, postgres_place
+from cityledger_stack.layout import Layout
 from cityledger_stack.processes import MARKER, end_all
 from cityledger_stack.state import StackState
 
@@ -55,18 +56,22 @@ def end(layout: Layout) -> None:
 
 
 def _database(layout: Layout) -> psutil.Process | None:
-    """The PostgreSQL that serves this home's data folder."""
-    data_dir = postgres_place(layout).data_dir
-    state = StackState.load(layout.state)
-    recorded = state.parts.get("postgres")
-    pids = [recorded.pid] if recorded is not None and recorded.pid else []
-    with contextlib.suppress(OSError, ValueError):
-        pids.append(int((data_dir / "postmaster.pid").read_text().split("\n", 1)[0]))
-    for pid in pids:
+    """The PostgreSQL that serves this home's data folder; it sets its working folder to it."""
+    places = [str(folder.resolve()) for folder in layout.postgres_dirs]
+    for pid in _possible_pids(layout):
         try:
             process = psutil.Process(pid)
-            if process.cwd() == str(data_dir.resolve()):
+            if process.cwd() in places:
                 return process
         except (psutil.Error, OSError):
             continue
     return None
+
+
+def _possible_pids(layout: Layout) -> Iterator[int]:
+    recorded = StackState.load(layout.state).parts.get("postgres")
+    if recorded is not None and recorded.pid:
+        yield recorded.pid
+    for folder in layout.postgres_dirs:
+        with contextlib.suppress(OSError, ValueError):
+            yield int((folder / "postmaster.pid").read_text().split("\n", 1)[0])

@@ -6,7 +6,6 @@ import ctypes
 import os
 import signal
 import subprocess
-import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -127,11 +126,10 @@ class Child:
         if self.running():
             self.popen.send_signal(self.command.stop)
 
-    def stop(self, timeout: float = 20.0) -> None:
-        """Ask it to end, then insist; what is left of its session is killed."""
-        self.ask_to_stop()
+    def await_end(self, timeout: float) -> None:
+        """Wait for the end, then insist; what is left of its session is killed."""
         try:
-            self.popen.wait(timeout)
+            self.popen.wait(max(0.0, timeout))
         except subprocess.TimeoutExpired:
             self.popen.kill()
             self.popen.wait()
@@ -154,16 +152,6 @@ def end_all(processes: Iterable[psutil.Process], *, patience: float = 5.0) -> No
     for process in stubborn:
         _signal(process, signal.SIGKILL)
     psutil.wait_procs(stubborn, timeout=patience)
-
-
-def wait_until_gone(identity: Identity, timeout: float) -> bool:
-    """Wait for a process that is not our child; True when it has ended."""
-    deadline = time.monotonic() + timeout
-    while identity.process() is not None:
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.05)
-    return True
 
 
 def _signal(process: psutil.Process, number: signal.Signals) -> None:

@@ -18,6 +18,7 @@ class Server(ABC):
 
     name: str
     note: str = ""
+    patience: float = 15.0  # seconds that an orderly end may take
 
     @abstractmethod
     def prepare(self) -> None:
@@ -59,7 +60,7 @@ def running(*servers: Server, logs: Path, timeout: float = 30.0) -> Iterator[Non
         for _, child in children:
             child.ask_to_stop()
         for _, child in reversed(children):
-            child.stop(timeout=1.0)  # temporary data: nothing is worth a longer wait
+            child.await_end(timeout=1.0)  # temporary data: nothing is worth a longer wait
 
 
 def wait_healthy(

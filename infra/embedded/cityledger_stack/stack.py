@@ -10,13 +10,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
 from cityledger.errors import BadInputError, UnavailableError
 from cityledger.settings import Settings, get_settings, home_dir
 
 from cityledger_stack import airflow, orphans
 from cityledger_stack.layout import Layout, try_lock
 from cityledger_stack.plan import PARTS, Plan
-from cityledger_stack.processes import Identity, wait_until_gone
+from cityledger_stack.processes import Identity
 from cityledger_stack.state import PartState, StackState
 
 Progress = Callable[[str], None]
@@ -117,17 +118,21 @@ def down() -> bool:
         orphans.end(layout)
         _mark_stopped(layout)
         return bool(left)
-    supervisor = Identity(state.pid, state.started)
-    process = supervisor.process()
-    if process is not None:
+    process = Identity(state.pid, state.started).process()
+    if process is None:
+        return True
+    try:
         process.terminate()
-    if not wait_until_gone(supervisor, _STOP_LIMIT):
+        process.wait(_STOP_LIMIT)  # also reaps it when this very process started it
+    except psutil.NoSuchProcess:
+        return True
+    except psutil.TimeoutExpired as error:
         raise UnavailableError(
             f"the supervisor (pid {state.pid}) does not stop",
             where=str(layout.log("supervisor")),
             fix=f"kill -9 {state.pid}, then cityledger down",
             code="supervisor_stuck",
-        )
+        ) from error
     return True
 
 

@@ -198,21 +198,18 @@ class Supervisor:
         self._say("stopping")
         airflow = [one for name, one in self.watched.items() if name in AIRFLOW_PARTS]
         servers = [one for name, one in self.watched.items() if name not in AIRFLOW_PARTS]
-        for group, patience in ((airflow, 8.0), (servers, 20.0)):
-            self._stop_group(group, patience)
-            if group is airflow:
-                orphans.end_marked(self.layout)
+        self._stop_group(airflow)
+        self._stop_group(servers)
         orphans.end(self.layout)
         self._say("stopped")
 
-    def _stop_group(self, group: list[Watched], patience: float) -> None:
-        children = [one.child for one in group if one.child is not None]
-        for child in children:
+    def _stop_group(self, group: list[Watched]) -> None:
+        running = [(one, one.child) for one in group if one.child is not None]
+        for _, child in running:
             child.ask_to_stop()
-        deadline = time.monotonic() + patience
-        for child in children:
-            child.stop(timeout=max(0.1, deadline - time.monotonic()))
-        for one in group:
+        asked = time.monotonic()
+        for one, child in sorted(running, key=lambda pair: pair[0].server.patience):
+            child.await_end(timeout=asked + one.server.patience - time.monotonic())
             one.server.after_death()
             self._note(one.server.name, state="stopped", pid=None, started=None)
 
