@@ -16,6 +16,7 @@ from airflow.sdk import (
     ExceptionRetryPolicy,
     RetryAction,
     RetryRule,
+    WeightRule,
     get_parsing_context,
 )
 
@@ -47,6 +48,8 @@ TASK_DEFAULTS: dict[str, Any] = {
     "retry_exponential_backoff": 2.0,
     "max_retry_delay": timedelta(minutes=10),
     "retry_policy": RETRY_POLICY,
+    # Finish a delivery before the next is begun: the later task goes first.
+    "weight_rule": WeightRule.UPSTREAM,
 }
 
 

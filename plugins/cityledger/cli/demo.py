@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from cityledger.cli.demo_day import JsonOption, ScaleOption, SeedOption, run_demo
 from cityledger.demo.generate.answers import AnswerKey, DeliveryAnswer
 from cityledger.demo.generate.generator import NOTICE, generate, key_path, redeliver
 from cityledger.settings import get_settings
@@ -18,12 +19,26 @@ app = typer.Typer(name="demo", help="The fictional city 云汐市: generated dat
 _COUNTS = ("declared", "extracted", "rejected", "quarantined", "validated")
 
 
+@app.callback(invoke_without_command=True)
+def demo(
+    context: typer.Context,
+    scale: ScaleOption = 1.0,
+    seed: SeedOption = 1,
+    as_json: JsonOption = False,
+) -> None:
+    """Start the stack, generate the city's extracts and run its day in Airflow.
+
+    Ends when the indicators are published; the stack stays up. A second run does nothing twice.
+    Exit code 3: a batch waits for its steward.
+    """
+    if context.invoked_subcommand is None:
+        run_demo(scale, seed, as_json=as_json)
+
+
 @app.command("generate")
 def generate_command(
-    scale: Annotated[
-        float, typer.Option(help="Multiplies the rows; 1 is about 240,000 rows in all.")
-    ] = 1.0,
-    seed: Annotated[int, typer.Option(help="Another seed, another city's day.")] = 1,
+    scale: ScaleOption = 1.0,
+    seed: SeedOption = 1,
     into: Annotated[
         Path | None,
         typer.Option(help="Drop folder to write.", show_default="the drop folder of the settings"),
@@ -37,7 +52,7 @@ def generate_command(
             "corrected; scale and seed are the folder's own.",
         ),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Write extracts of all datasets and, beside them, the answer key of what was planted.
 
