@@ -29,6 +29,8 @@ from cityledger.storage.database import Database
 
 R = TypeVar("R", bound=Record)
 
+_OUTCOME = tuple(tables.outcome.c[name] for name in Outcome.model_fields)
+
 
 class Journal:
     """Reads and writes the records of all stages; safe for several processes at once."""
@@ -52,14 +54,13 @@ class Journal:
     ) -> list[Outcome]:
         """The newest outcomes first, of one dataset, partition or stage if given."""
         table = tables.outcome
-        query = select(*(table.c[name] for name in Outcome.model_fields))
+        query = select(*_OUTCOME)
         wanted = {"dataset": dataset, "partition": partition, "stage": stage}
         for column, value in wanted.items():
             if value is not None:
                 query = query.where(table.c[column] == value)
         with self._database.begin() as connection:
-            rows = connection.execute(query.order_by(table.c.id.desc()).limit(limit))
-            return [Outcome.model_validate(dict(row)) for row in rows.mappings()]
+            return _outcomes(connection, query.order_by(table.c.id.desc()).limit(limit))
 
     def save_receipt(self, receipt: Receipt) -> None:
         """Remember a landed delivery (the receipt in the landing bucket stays the proof)."""
@@ -246,19 +247,11 @@ class Journal:
 
     def matrix(self) -> list[MatrixRow]:
         """Datasets × partitions × stages: where everything stands."""
-        table = tables.outcome
-        places = (table.c.dataset, table.c.partition, table.c.stage)
-        latest = (
-            select(*(table.c[name] for name in Outcome.model_fields))
-            .ext(distinct_on(*places))
-            .order_by(*places, table.c.id.desc())
-        )
         with self._database.begin() as connection:
-            outcomes = [
-                Outcome.model_validate(dict(row)) for row in connection.execute(latest).mappings()
-            ]
+            latest = _outcomes(connection, _latest_outcomes())
+            done = _outcomes(connection, _latest_outcomes("success", "held"))
             staged = [dict(row) for row in connection.execute(_newest_staged()).mappings()]
-        return build_matrix(outcomes, staged)
+        return build_matrix(latest, done, staged)
 
     def _all(self, kind: type[R], query: Select[Any]) -> list[R]:
         with self._database.begin() as connection:
@@ -289,6 +282,18 @@ def _append(
 def _newest_record(table: Table, key: Mapping[str, Any]) -> Select[Any]:
     matches: Iterable[ColumnElement[bool]] = (table.c[name] == key[name] for name in key)
     return select(table.c.record).where(*matches).order_by(table.c.id.desc()).limit(1)
+
+
+def _latest_outcomes(*statuses: str) -> Select[Any]:
+    table = tables.outcome
+    places = (table.c.dataset, table.c.partition, table.c.stage)
+    query = select(*_OUTCOME).ext(distinct_on(*places)).order_by(*places, table.c.id.desc())
+    return query.where(table.c.status.in_(statuses)) if statuses else query
+
+
+def _outcomes(connection: Connection, query: Select[Any]) -> list[Outcome]:
+    rows = connection.execute(query).mappings()
+    return [Outcome.model_validate(dict(row)) for row in rows]
 
 
 def _released() -> Select[Any]:

@@ -34,17 +34,25 @@ class MatrixRow(Record):
 
 
 def build_matrix(
-    outcomes: Iterable[Outcome], staged: Iterable[Mapping[str, Any]]
+    latest: Iterable[Outcome], done: Iterable[Outcome], staged: Iterable[Mapping[str, Any]]
 ) -> list[MatrixRow]:
     """Arrange the latest outcomes, and what the newest builds staged, by dataset and partition.
 
+    A stage that was skipped, because it was done already, shows the attempt that did it.
     Standardisation serves all datasets in one attempt, so a dataset's own cell for it comes from
     the rows that arrived in its staging table.
+
+    Args:
+        latest: The latest outcome of every dataset, partition and stage.
+        done: The latest among those that did something.
+        staged: The newest staged delivery of every dataset and partition.
     """
+    did = {(one.dataset, one.partition, one.stage): one for one in done}
     cells: dict[tuple[str, str], dict[Stage, Cell]] = {}
-    for outcome in outcomes:
+    for outcome in latest:
         place = cells.setdefault((outcome.dataset, outcome.partition), {})
-        place[outcome.stage] = _cell(outcome)
+        key = (outcome.dataset, outcome.partition, outcome.stage)
+        place[outcome.stage] = _cell(did.get(key, outcome) if _skipped(outcome) else outcome)
     for row in staged:
         place = cells.setdefault((row["dataset"], row["partition"]), {})
         place.setdefault(
@@ -60,6 +68,10 @@ def build_matrix(
         MatrixRow(dataset=dataset, partition=partition, stages=_in_order(stages))
         for (dataset, partition), stages in sorted(cells.items())
     ]
+
+
+def _skipped(outcome: Outcome) -> bool:
+    return outcome.status == "skipped"
 
 
 def _cell(outcome: Outcome) -> Cell:

@@ -227,6 +227,19 @@ def test_matrix_shows_where_everything_stands(journal: Journal, records: Any) ->
     assert row.stages[Stage.STANDARDISE].rows == 8
 
 
+def test_matrix_looks_through_skipped_stages(journal: Journal, records: Any) -> None:
+    """Prevents a repeated day from showing nothing but `skipped`, or a failure as done."""
+    journal.record(records.outcome("r1", Stage.RELEASE, detail={"rows": 8}))
+    journal.record(records.outcome("r2", Stage.RELEASE, status="skipped"))
+    journal.record(records.outcome("r3", Stage.LAND, status="skipped"))
+    journal.record(records.outcome("r4", Stage.PARSE))
+    journal.record(records.outcome("r5", Stage.PARSE, status="failure"))
+    (row,) = journal.matrix()
+    assert (row.stages[Stage.RELEASE].status, row.stages[Stage.RELEASE].rows) == ("success", 8)
+    assert row.stages[Stage.LAND].status == "skipped"
+    assert row.stages[Stage.PARSE].status == "failure"
+
+
 def test_database_that_is_down_is_told(records: Any) -> None:
     """Prevents a driver's stack trace at the end of an otherwise good run."""
     journal = Journal(Database(DatabaseAddress.parse("postgresql://u:p@127.0.0.1:1/d")))

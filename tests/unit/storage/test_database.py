@@ -80,7 +80,7 @@ def test_journals_refuse_change(database: Database) -> None:
 def test_lock_keeps_others_out_and_is_given_back(database: Database) -> None:
     """Prevents two processes from doing the same stage of the same partition."""
     with database.lock("dept.set/2026"):
-        with database.lock("dept.set/2027", timeout=1):
+        with database.lock("dept.set/2027", timeout=10):
             pass
         with (
             pytest.raises(UnavailableError, match="still busy") as caught,
@@ -88,7 +88,7 @@ def test_lock_keeps_others_out_and_is_given_back(database: Database) -> None:
         ):
             pass
         assert caught.value.code == "locked"
-    with database.lock("dept.set/2026", timeout=1):
+    with database.lock("dept.set/2026", timeout=10):
         pass
 
 
@@ -96,7 +96,7 @@ def test_lock_is_given_back_after_an_error_inside(database: Database) -> None:
     """Prevents a failed task from blocking its own retry."""
     with pytest.raises(ZeroDivisionError), database.lock("one"):
         raise ZeroDivisionError
-    with database.lock("one", timeout=1):
+    with database.lock("one", timeout=10):
         pass
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from threading import Barrier, Thread
 
@@ -213,6 +214,31 @@ def test_store_that_is_down_is_told_in_one_sentence_without_secrets() -> None:
     assert caught.value.exit_code is Exit.UNAVAILABLE
     assert "very-secret" not in str(caught.value)
     assert "very-secret" not in repr(store.endpoint)
+
+
+def test_passing_overload_is_ridden_out() -> None:
+    """Prevents a run from failing because the store was busy for a moment."""
+    answers = [503, 503, 200]
+
+    class Busy(BaseHTTPRequestHandler):
+        """Says "come back later" twice."""
+
+        def do_HEAD(self) -> None:
+            self.send_response(answers.pop(0))
+            self.send_header("x-amz-meta-sha256", "ab")
+            self.send_header("Content-Length", "7")
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            """Tests keep quiet."""
+
+    with HTTPServer(("127.0.0.1", 0), Busy) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        endpoint = S3Endpoint.parse(f"http://key:word@127.0.0.1:{server.server_port}")
+        found = ObjectStore(endpoint).find("validated", "a")
+        server.shutdown()
+    assert found is not None
+    assert (found.sha256, found.size, answers) == ("ab", 7, [])
 
 
 def test_wrong_keys_are_told_apart_from_a_store_that_is_down(s3_url: str) -> None:
