@@ -147,8 +147,8 @@ class _SumOfParts:
     def __init__(self, call: Call) -> None:
         self._by = [str(name) for name in call.get("by")]
         self._value = call.value
-        self._total = _selection(call, "total")
-        self._parts = _selection(call, "parts")
+        self._total = selection(call, "total")
+        self._parts = selection(call, "parts")
         self._tolerance = Decimal(str(call.get("tolerance", 0)))
         self._sums: pl.DataFrame | None = None
 
@@ -174,7 +174,7 @@ class _SumOfParts:
         return sums, (pl.col("total") - pl.col("parts")).abs() <= self._tolerance
 
 
-def _selection(call: Call, name: str) -> pl.Expr:
+def selection(call: Call, name: str) -> pl.Expr:
     """The rows that a declarative filter selects.
 
     ``column: value`` (equals), ``column: [..]`` (one of), ``column: null`` (empty), ``column: "*"``
