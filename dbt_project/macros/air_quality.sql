@@ -115,9 +115,13 @@
     from ozone_hours
 {%- endmacro %}
 
+{% macro from_ten_thousandths(value) -%}
+    cast(round(cast({{ value }} as double) / 10000, 4) as decimal(12, 4))
+{%- endmacro %}
+
 {% macro air_indices(days, breakpoints, keys) -%}
-    {#- IAQI, AQI, level and primary pollutants of daily values (columns `keys`, day, pollutant,
-        value), by the regulation in force on the day.
+    {#- IAQI, AQI, level and primary pollutants of daily concentrations (columns `keys`, day,
+        pollutant, concentration), by the regulation in force on the day.
 
         Concentrations are rounded to whole µg/m³ (CO: 0.1 mg/m³) before they enter the formula,
         which three published sources agree on; var aqi_round_first: false keeps four decimals.
@@ -125,12 +129,20 @@
         pollutant up to 50; ties are all listed. HJ 633-2026: with a pollutant missing and AQI up
         to 100 the day has no AQI. -#}
     {%- set key_list = keys | join(', ') -%}
-    with reported as (
+    with daily_values as (
         select
             {{ key_list }},
             day,
             pollutant,
-            valid_hours,
+            cast(concentration * 10000 as bigint) as value
+        from {{ days }}
+    ),
+
+    reported as (
+        select
+            {{ key_list }},
+            day,
+            pollutant,
             value,
             {% if var('aqi_round_first', true) -%}
             case
@@ -140,7 +152,7 @@
             {%- else -%}
             value
             {%- endif %} as rounded
-        from {{ days }}
+        from daily_values
     ),
 
     ozone_by_hour as (
@@ -167,12 +179,10 @@
             relevant.day,
             case when relevant.pollutant = 'o3_1h' then 'o3' else relevant.pollutant end as pollutant,
             relevant.value,
-            relevant.valid_hours,
             breakpoints.regulation,
             case
                 when relevant.rounded is null then null
                 when relevant.rounded = 0 then 0
-                when breakpoints.concentration_high is null then breakpoints.iaqi_high
                 else breakpoints.iaqi_low + {{ divide_ceil(
                     '(breakpoints.iaqi_high - breakpoints.iaqi_low)'
                     ~ ' * (relevant.rounded - breakpoints.concentration_low * 10000)',
@@ -185,10 +195,7 @@
             and relevant.day >= breakpoints.valid_from
             and relevant.day <= breakpoints.valid_to
             and greatest(relevant.rounded, 1) > breakpoints.concentration_low * 10000
-            and (
-                breakpoints.concentration_high is null
-                or greatest(relevant.rounded, 1) <= breakpoints.concentration_high * 10000
-            )
+            and greatest(relevant.rounded, 1) <= breakpoints.concentration_high * 10000
     ),
 
     days as (
@@ -199,11 +206,10 @@
             max(iaqi) as highest,
             count(iaqi) as pollutants,
             {%- for pollutant in ['so2', 'no2', 'pm10', 'pm25', 'co', 'o3'] %}
-            cast(max(case when pollutant = '{{ pollutant }}' then value end) as decimal(18, 4))
-            / 10000 as {{ pollutant }},
-            max(case when pollutant = '{{ pollutant }}' then iaqi end) as iaqi_{{ pollutant }},
+            max(case when pollutant = '{{ pollutant }}' then value end) as {{ pollutant }},
+            max(case when pollutant = '{{ pollutant }}' then iaqi end) as iaqi_{{ pollutant }}
+            {{- ',' if not loop.last }}
             {%- endfor %}
-            min(valid_hours) as fewest_valid_hours
         from indexed
         group by {{ key_list }}, day
     ),
@@ -223,7 +229,7 @@
         day,
         regulation,
         {%- for pollutant in ['so2', 'no2', 'pm10', 'pm25', 'co', 'o3'] %}
-        cast(round({{ pollutant }}, 4) as decimal(12, 4)) as {{ pollutant }},
+        {{ from_ten_thousandths(pollutant) }} as {{ pollutant }},
         cast(iaqi_{{ pollutant }} as integer) as iaqi_{{ pollutant }},
         {%- endfor %}
         cast(aqi as integer) as aqi,

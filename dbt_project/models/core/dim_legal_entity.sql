@@ -10,9 +10,11 @@ with versions as (
 dim_legal_entity as (
     select
         uscc,
+        uscc_class,
         enterprise_name,
         enterprise_type,
         registered_capital,
+        registered_capital_currency,
         industry_code,
         district as area_code,
         established_on,

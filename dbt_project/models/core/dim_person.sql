@@ -3,7 +3,7 @@ with seen as (
     select
         {{ pseudonym('citizen_id') }} as person_key,
         sex,
-        cast(extract(year from birth_date) as integer) as birth_year,
+        cast(extract(year from coalesce(birth_date, citizen_id_birth_date)) as integer) as birth_year,
         _partition,
         _row_id
     from {{ ref('stg_health__outpatient_visits') }}

@@ -1,70 +1,8 @@
--- Stations, districts and the city: an area's concentration is the mean of its stations' daily
--- concentrations (HJ 663), its index follows from that, never from the stations' indices.
-with station_days as (
-    {{ air_station_days(ref('fct_air_observation')) }}
-),
-
-stations as (
-    select distinct
-        station_code,
-        area_code
-    from {{ ref('fct_air_observation') }}
-),
-
-city as (
-    select min(area_code) as area_code
-    from {{ ref('dim_area') }}
-    where level = 'city'
-),
-
-places as (
-    select
-        'station' as place_type,
-        station_code as place_code,
-        station_code
-    from stations
-    union all
-    select
-        'area' as place_type,
-        area_code as place_code,
-        station_code
-    from stations
-    union all
-    select
-        'area' as place_type,
-        city.area_code as place_code,
-        stations.station_code
-    from stations
-    cross join city
-),
-
-totals as (
-    select
-        places.place_type,
-        places.place_code,
-        station_days.day,
-        station_days.pollutant,
-        cast(sum(station_days.value) as bigint) as total,
-        count(station_days.value) as stations,
-        cast(min(station_days.valid_hours) as bigint) as valid_hours
-    from station_days
-    inner join places on station_days.station_code = places.station_code
-    group by places.place_type, places.place_code, station_days.day, station_days.pollutant
-),
-
-daily_values as (
-    select
-        place_type,
-        place_code,
-        day,
-        pollutant,
-        valid_hours,
-        case when stations > 0 then {{ divide_half_even('total', 'stations') }} end as value
-    from totals
-),
-
-fct_air_quality_day as (
-    {{ air_indices('daily_values', ref('aqi_breakpoints'), ['place_type', 'place_code']) }}
+-- An area's index follows from its concentrations, never from its stations' indices.
+with fct_air_quality_day as (
+    {{ air_indices(
+        ref('fct_air_concentration_day'), ref('aqi_breakpoints'), ['place_type', 'place_code'],
+    ) }}
 )
 
 select * from fct_air_quality_day

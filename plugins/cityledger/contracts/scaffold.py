@@ -70,10 +70,7 @@ def scaffold_properties(contract: Contract, output_columns: Sequence[OutputColum
         "name": model_name(contract),
         "description": _text(contract.title, contract.description),
         "config": {"group": contract.id.department, "meta": {"dataset": str(contract.id)}},
-        "data_tests": [
-            {"staged_as_released": {"arguments": {"dataset": str(contract.id)}}},
-            {"cast_failures_at_most": {"arguments": {"maximum": 0}}},
-        ],
+        "data_tests": [{"staged_soundly": {"arguments": {"dataset": str(contract.id)}}}],
         "columns": [*_columns(contract, output_columns), *_lineage_columns()],
     }
     return yaml.safe_dump(
@@ -104,10 +101,7 @@ def _column(name: str, data_type: str, origin: Column | None) -> dict[str, Any]:
 
 def _lineage_columns() -> Iterator[dict[str, Any]]:
     for name, description in _LINEAGE_COLUMNS.items():
-        entry: dict[str, Any] = {"name": name, "description": description}
-        if name == "_row_id":
-            entry["data_tests"] = ["not_null", "unique"]
-        yield entry
+        yield {"name": name, "description": description}
 
 
 def _text(*parts: str) -> str:

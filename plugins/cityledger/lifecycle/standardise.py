@@ -69,7 +69,6 @@ def standardise(
         models = invoke(
             [
                 *("build", "--exclude-resource-type", "unit_test"),
-                *("--threads", str(settings.threads)),
                 *(("--full-refresh",) if full_refresh else ()),
             ],
             project_dir=settings.dbt_project_dir,
