@@ -8,8 +8,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from alembic import command
-from alembic.config import Config
 from sqlalchemy import Connection, Engine, create_engine, text
 from sqlalchemy.exc import InterfaceError, OperationalError
 
@@ -65,6 +63,10 @@ class Database:
         Raises:
             UnavailableError: the database does not answer.
         """
+        # Imported late: every task process uses the database, hardly any migrates it.
+        from alembic import command
+        from alembic.config import Config
+
         config = Config()
         config.set_main_option("script_location", str(_MIGRATIONS))
         with self.lock("migrate"), self.begin() as connection:

@@ -6,6 +6,7 @@ parameters, so neither a query log nor an error text holds them.
 
 from __future__ import annotations
 
+import time
 from importlib import resources
 from pathlib import Path
 from typing import Final
@@ -20,6 +21,10 @@ from cityledger.storage.objects import LAKE
 
 EXTENSIONS: Final = ("httpfs", "ducklake", "postgres_scanner")
 CATALOGUE_SCHEMA: Final = "ducklake"
+
+# The first process to attach makes the catalogue. DuckLake does so in one transaction, but of
+# several processes that come first at once all but one fail on the schema; then it is there.
+_FIRST_ATTACHES: Final = 5
 
 
 def connect(
@@ -148,9 +153,8 @@ def _attach_lake(
     connection: duckdb.DuckDBPyConnection, settings: Settings, *, read_only: bool
 ) -> None:
     address = DatabaseAddress.from_settings(settings)
-    mode = " (READ_ONLY)" if read_only else ""
     try:
-        connection.execute(f"ATTACH 'ducklake:cityledger_lake' AS lake{mode}")
+        _attach(connection, "(READ_ONLY)" if read_only else "")
     except duckdb.IOException as error:
         raise UnavailableError(
             f"the lake's catalogue in the database at {address.host}:{address.port} "
@@ -164,3 +168,17 @@ def _attach_lake(
             fix="use the CITYLEDGER_BUCKET_PREFIX and database that the lake was made with",
             code="lake_mismatch",
         ) from error
+
+
+def _attach(connection: duckdb.DuckDBPyConnection, mode: str) -> None:
+    for _ in range(_FIRST_ATTACHES):
+        try:
+            connection.execute(f"ATTACH 'ducklake:cityledger_lake' AS lake {mode}")
+        except duckdb.Error as error:
+            if "Failed to initialize DuckLake" not in str(error):
+                raise
+            failed = error
+            time.sleep(0.2)
+        else:
+            return
+    raise failed

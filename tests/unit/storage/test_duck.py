@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import multiprocessing
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pytest
@@ -45,6 +47,23 @@ def test_lake_keeps_snapshots_in_s3(ready_settings: Settings) -> None:
         with pytest.raises(duckdb.Error, match="read-only"):
             session.execute("INSERT INTO lake.main.t VALUES (2)")
     assert any(ObjectStore.from_settings(ready_settings).list("lake", "main/t/"))
+
+
+def _attach(settings: Settings, barrier: Any) -> None:
+    barrier.wait()
+    connect(settings, lake=True).close()
+
+
+def test_processes_that_attach_first_at_once_all_get_in(ready_settings: Settings) -> None:
+    """Prevents failed tasks on the very first day, when no catalogue exists yet."""
+    fork = multiprocessing.get_context("fork")
+    barrier = fork.Barrier(4)
+    processes = [fork.Process(target=_attach, args=(ready_settings, barrier)) for _ in range(4)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    assert [process.exitcode for process in processes] == [0] * 4
 
 
 def test_secrets_are_not_readable_from_a_session(ready_settings: Settings) -> None:
