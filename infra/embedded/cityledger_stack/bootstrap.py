@@ -127,20 +127,15 @@ def _write_stack_env(layout: Layout, urls: dict[str, str]) -> None:
 
 
 def _prepare_platform(layout: Layout, urls: dict[str, str]) -> None:
-    # Imported here: the object store and the database are starting meanwhile.
-    from cityledger.storage.database import Database
-    from cityledger.storage.objects import ObjectStore
+    # Imported here: the servers are starting meanwhile.
+    from cityledger_stack.prepare import prepare
 
     given = {
         "database_url": urls.get(DATABASE) or os.environ.get(DATABASE),
         "s3_url": urls.get(OBJECTS) or os.environ.get(OBJECTS),
     }
-    settings = Settings(
-        home=layout.home,
-        **{name: SecretStr(url) for name, url in given.items() if url},  # type: ignore[arg-type]
-    )
-    Database.from_settings(settings).migrate()
-    ObjectStore.from_settings(settings).ensure_buckets()
+    secrets = {name: SecretStr(url) for name, url in given.items() if url}
+    prepare(Settings(home=layout.home, **secrets))  # type: ignore[arg-type]
 
 
 # -- Airflow ---------------------------------------------------------------------------------

