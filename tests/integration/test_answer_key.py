@@ -111,8 +111,12 @@ def _differences(outcome: Outcome) -> Iterator[str]:
         ("values", *_values(outcome)),
     ):
         yield from (f"{name} {what}: {line}" for line in _compare(expected, found))
-    notes = "\n".join(outcome.validation.drift)
-    yield from (f"{name} drift: '{text}' not noted" for text in answer.drift if text not in notes)
+    notes = outcome.validation.drift
+    for text in answer.drift:
+        if not any(f"'{text}'" in note for note in notes):
+            yield f"{name} drift: '{text}' not noted"
+    if len(notes) != len(answer.drift):
+        yield f"{name} drift: {len(answer.drift)} notes expected, {notes}"
     for result in outcome.validation.results:
         if result.status is RuleStatus.ERROR:
             yield f"{name} {result.key}: {result.message}"

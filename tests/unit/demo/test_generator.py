@@ -105,7 +105,7 @@ def test_another_seed_is_another_city_day(small: tuple[Delivery, ...]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("scale", "seed"), [(0, 1), (-1, 1), (1001, 1), (float("nan"), 1), (1, -1)]
+    ("scale", "seed"), [(0, 1), (-1, 1), (101, 1), (float("nan"), 1), (1, -1)]
 )
 def test_senseless_scale_or_seed_is_refused(tmp_path: Path, scale: float, seed: int) -> None:
     """Prevents an empty or endless drop folder from a slip of the finger."""
@@ -142,7 +142,7 @@ def test_answers_add_up(size: str, request: pytest.FixtureRequest) -> None:
         listed = Counter(
             rule for row in (*answer.quarantined_rows, *answer.warned_rows) for rule in row.rules
         )
-        whole = {rule for rule in answer.rules if rule.endswith("matches_total")}
+        whole = {rule for rule in answer.rules if ".matches_" in rule}
         assert {rule: n for rule, n in answer.rules.items() if rule not in whole} == listed
         places = [
             (row.file, row.member, row.row)

@@ -30,6 +30,7 @@ DEFECTS: Mapping[str, str] = {
     "uscc_checksum": "a credit code with a wrong check character",
     # rows that stay, with a warning
     "birth_differs_from_id": "a birth date that contradicts the citizen number",
+    "group_count_differs": "a group heading that states another number of rows",
     "pm10_below_pm25": "PM10 below PM2.5",
     "promise_above_limit": "a promised limit longer than the statutory one",
     "sex_differs_from_id": "a sex that contradicts the citizen number",
@@ -57,7 +58,10 @@ DEFECTS: Mapping[str, str] = {
     "name_for_code": "an area's name where its code is due",
     "number_as_text": "a code that went through a float: 9901020001.0",
     "old_15_digit_id": "a citizen number from before 1999",
+    "old_13_digit_regno": "a still older registration number in the credit code's column",
     "old_15_digit_regno": "a registration number in the credit code's column",
+    "old_certificate": "a certificate's number in words in the credit code's column",
+    "old_organisation_code": "a nine-character organisation code in the credit code's column",
     "padding": "blanks around a value",
     "placeholder": "N/A, — or 无 for no value",
     "renamed_header": "a header that the department renamed",

@@ -11,7 +11,12 @@ from cityledger.demo.generate.answers import Place
 from cityledger.demo.generate.archives import zip_bytes
 from cityledger.demo.generate.city import DISTRICTS, addresses, districts, names
 from cityledger.demo.generate.delivery import Delivery, close
-from cityledger.demo.generate.identifiers import registration_number, uscc, wrong_uscc
+from cityledger.demo.generate.identifiers import (
+    organisation_code,
+    registration_number,
+    uscc,
+    wrong_uscc,
+)
 from cityledger.demo.generate.planting import NOTHING, Book, Corrected
 from cityledger.demo.generate.spellings import as_latin, days, full_width, pick
 from cityledger.demo.generate.table import Columns, Table
@@ -142,26 +147,30 @@ def _plant(table: Table) -> None:
     table.repeat(0.001, "uscc.unique")
 
 
-def _money(yuan: str, *spellings: Callable[[str], str]) -> list[tuple[str, str]]:
-    return [(spell(yuan), f"{int(yuan) * 10_000}.00") for spell in spellings]
+_CAPITALS: tuple[tuple[str, Callable[[int], str]], ...] = (
+    ("USD", lambda amount: f"{amount}(万美元)"),
+    ("CNY", lambda amount: f"{amount}万元人民币"),
+    ("CNY", lambda amount: f"{amount}万人民币"),
+    ("CNY", lambda amount: f"{amount:,}.00万元"),
+    ("JPY", lambda amount: f"{amount}万日元"),
+    ("CNY", lambda amount: f"{amount}万"),
+)
+"""Currency and spelling of so many 万."""
 
 
-def _capital(row: int, text: str) -> tuple[str, str]:
-    """Spellings of so many 万; the value is in units of the currency."""
-    spelled = _money(
-        text.removesuffix("万元"),
-        lambda n: f"{n}(万美元)",
-        lambda n: f"{n}万元人民币",
-        lambda n: f"{n}万人民币",
-        lambda n: f"{int(n):,}.00万元",
-        lambda n: f"{n}万日元",
-    )
-    return spelled[row % len(spelled)]
+def _capitals(table: Table, rate: float) -> None:
+    """Units beside the figure; the value is in units of the currency."""
+    for row in table.book.take("unit_in_value", rate):
+        amount = int(table.cell(row, "registered_capital").removesuffix("万元"))
+        currency, spell = _CAPITALS[row % len(_CAPITALS)]
+        table.put(row, "registered_capital", spell(amount))
+        for column, value in (("", f"{amount * 10_000}.00"), ("_currency", currency)):
+            table.book.tolerated("unit_in_value", row, f"registered_capital{column}", value)
 
 
 def _soil(table: Table) -> None:
     rng = table.book.rng
-    table.respell("unit_in_value", 0.05, "registered_capital", _capital)
+    _capitals(table, 0.05)
     table.placeholder(0.1, "registered_capital", _TOKENS)
     table.placeholder(0.1, "legal_representative", _TOKENS)
     table.respell(
@@ -186,15 +195,31 @@ def _soil(table: Table) -> None:
     table.respell("name_for_code", 0.02, "district", lambda _, code: (DISTRICTS[code], code))
     table.respell("lower_case", 0.0005, "uscc", lambda _, text: (f" {text.lower()}", text))
     table.respell("full_width_digits", 0.0005, "uscc", lambda _, text: (full_width(text), text))
-    _old_numbers(table, 0.011)
+    _old_numbers(table)
 
 
-def _old_numbers(table: Table, rate: float) -> None:
-    """15-digit registration numbers from before the unified code: kept, and classified."""
-    for row in table.book.take("old_15_digit_regno", rate):
-        number = registration_number(table.cell(row, "district"), 10_000 + row)
-        table.put(row, "uscc", number)
-        table.book.tolerated("old_15_digit_regno", row, "uscc", number)
+def _organisation(_: str, serial: int) -> str:
+    code = organisation_code(40_000_000 + serial)
+    return f"{code[:8]}-{code[8]}"
+
+
+_OLD_NUMBERS: tuple[tuple[str, float, str, Callable[[str, int], str]], ...] = (
+    ("old_15_digit_regno", 0.011, "regno15", registration_number),
+    ("old_13_digit_regno", 0.0013, "regno13", lambda area, serial: f"{area}{serial:07d}"),
+    ("old_organisation_code", 0.0002, "orgcode9", _organisation),
+    ("old_certificate", 0.0002, "cert_text", lambda _, serial: f"企合云总字第{serial:06d}号"),
+)
+"""Defect, share, class and spelling of what stood there before the unified code."""
+
+
+def _old_numbers(table: Table) -> None:
+    """Older numbers in the column of the code: kept, and classified."""
+    for defect, rate, kind, spell in _OLD_NUMBERS:
+        for row in table.book.take(defect, rate):
+            number = spell(table.cell(row, "district"), 10_000 + row)
+            table.put(row, "uscc", number)
+            table.book.tolerated(defect, row, "uscc", number)
+            table.book.tolerated(defect, row, "uscc_class", kind)
 
 
 def _broken(table: Table) -> dict[int, bytes]:

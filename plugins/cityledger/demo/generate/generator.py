@@ -29,6 +29,9 @@ NOTICE = (
     "云汐市为虚构城市，全部数据由程序生成，与真实的人、单位无关。"
     " The city is fictional and all data is generated; nobody in it is real."
 )
+MOST_SCALE = 100
+"""20 million trips; the running numbers of tickets and surveys have room for no more."""
+
 KEY_NAME = "answer_key.json"
 
 Builder = Callable[[np.random.Generator, int, str, Corrected], Delivery]
@@ -56,6 +59,7 @@ class Recipe:
     Attributes:
         rows: Rows at scale 1 (air quality: most hours for each station).
         fewest: Rows that the smallest demo has, so that every defect finds a row.
+        most: Rows that the largest demo has: codes run out, or an .xls sheet is full.
     """
 
     dataset: str
@@ -63,17 +67,23 @@ class Recipe:
     rows: int
     fewest: int
     build: Builder
+    most: int | None = None
+
+    def rows_at(self, scale: float) -> int:
+        """Rows at a scale."""
+        rows = max(self.fewest, round(self.rows * scale))
+        return rows if self.most is None else min(rows, self.most)
 
 
 RECIPES = (
     Recipe(service_cases.DATASET, ("2026-03-31",), 3_000, 800, service_cases.build),
     Recipe(tickets.DATASET, ("2026-03-31",), 2_000, 600, tickets.build),
     Recipe(metro_trips.DATASET, ("2026-03-31",), 200_000, 5_000, metro_trips.build),
-    Recipe(intersections.DATASET, ("2026-03",), 900, 300, intersections.build),
+    Recipe(intersections.DATASET, ("2026-03",), 900, 300, intersections.build, 60_000),
     Recipe(air_quality.DATASET, ("2026-02", "2026-03"), 744, 168, air_quality.build),
     Recipe(enterprises.DATASET, ("2026-03",), 12_000, 1_500, enterprises.build),
     Recipe(visits.DATASET, ("2026-03-31",), 8_000, 1_000, visits.build),
-    Recipe(schools.DATASET, ("2025",), 300, 150, schools.build),
+    Recipe(schools.DATASET, ("2025",), 300, 150, schools.build, 9_000),
     Recipe(satisfaction.DATASET, ("2026-03-31",), 1_200, 400, satisfaction.build),
 )
 
@@ -98,15 +108,14 @@ def _build(
     recipe: Recipe, partition: str, scale: float, seed: int, corrected: Corrected
 ) -> Delivery:
     rng = stream(seed, recipe.dataset, partition)
-    rows = max(recipe.fewest, round(recipe.rows * scale))
-    return recipe.build(rng, rows, partition, corrected)
+    return recipe.build(rng, recipe.rows_at(scale), partition, corrected)
 
 
 def _check(scale: float, seed: int) -> None:
-    if not 0 < scale <= 1000 or seed < 0:
+    if not 0 < scale <= MOST_SCALE or seed < 0:
         raise BadInputError(
             f"scale {scale} and seed {seed} cannot be generated",
-            fix="give a scale above 0 (at most 1000) and a seed of 0 or more",
+            fix=f"give a scale above 0 (at most {MOST_SCALE}) and a seed of 0 or more",
             code="bad_scale",
         )
 

@@ -30,6 +30,13 @@ def old_citizen_id(number: str) -> str:
     return number[:6] + number[8:17]
 
 
+def organisation_code(serial: int) -> str:
+    """Nine characters by GB 11714, for a serial below 10^8."""
+    body = f"{serial:08d}"
+    rest = 11 - sum(int(d) * w for d, w in zip(body, _ORG_WEIGHTS, strict=True)) % 11
+    return body + {10: "X", 11: "0"}.get(rest, str(rest))
+
+
 def uscc(kind: str, area: str, serial: int) -> str:
     """An 18-character code by GB 32100 with the organisation code's own check digit (GB 11714).
 
@@ -38,9 +45,7 @@ def uscc(kind: str, area: str, serial: int) -> str:
         area: Six digits.
         serial: The organisation's number, below 10^8.
     """
-    organisation = f"{serial:08d}"
-    rest = 11 - sum(int(d) * w for d, w in zip(organisation, _ORG_WEIGHTS, strict=True)) % 11
-    body = kind + area + organisation + {10: "X", 11: "0"}.get(rest, str(rest))
+    body = kind + area + organisation_code(serial)
     total = sum(
         _USCC_ALPHABET.index(char) * weight
         for char, weight in zip(body, _USCC_WEIGHTS, strict=True)

@@ -91,7 +91,13 @@ def _plant(table: Table) -> None:
     table.spoil("out_of_range", 0.004, "longitude", "28.5", "longitude.between")
     table.spoil("out_of_range", 0.003, "approaches", "44", "approaches.between")
     table.spoil("unreadable_date", 0.004, "installed_on", "2019年13月", "installed_on.type")
-    table.spoil("bad_format", 0.003, "intersection_id", "XK-17", "intersection_id.pattern")
+    table.deform(
+        "bad_format",
+        0.003,
+        "intersection_id",
+        lambda text: text.replace("K", "K-"),
+        "intersection_id.pattern",
+    )
     table.repeat(0.004, "intersection_id.unique")
 
 

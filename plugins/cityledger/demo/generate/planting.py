@@ -133,12 +133,12 @@ class Book:
         """A record that is no data row."""
         self._extras.append(_Extra(place, defect, reason))
 
-    def total_off(self, rule: str, by: int) -> int:
-        """By how much a 合计 row is wrong, which a rule over the whole delivery must notice."""
-        if "total_differs" in self.corrected:
+    def stated_off(self, defect: str, rule: str, by: int) -> int:
+        """By how much a stated figure is wrong, which a rule over the whole must notice."""
+        if defect in self.corrected:
             return 0
         self._tables[f"{self.dataset}.{rule}"] = 1
-        self._table_defects.append("total_differs")
+        self._table_defects.append(defect)
         return by
 
     def renamed(self, header: str) -> None:

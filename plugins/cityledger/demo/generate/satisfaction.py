@@ -27,7 +27,7 @@ def _columns(rng: np.random.Generator, rows: int, day: date) -> Columns:
     scores = rng.choice(np.arange(1, 6), rows, p=(0.02, 0.03, 0.1, 0.3, 0.55)).tolist()
     minutes = rng.integers(540, 1200, size=rows).tolist()
     return {
-        "survey_no": [f"HF{day:%Y%m%d}{number:05d}" for number in range(1, rows + 1)],
+        "survey_no": [f"HF{day:%Y%m%d}{number:06d}" for number in range(1, rows + 1)],
         "ticket_no": [ticket_number(day, int(n)) for n in rng.permutation(rows) + 1],
         "surveyed_at": [iso(start + timedelta(minutes=m)) for m in minutes],
         "method": rng.choice(np.array(["电话", "短信", "网站"]), rows, p=(0.6, 0.3, 0.1)).tolist(),

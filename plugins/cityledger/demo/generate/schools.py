@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -102,7 +103,9 @@ def _plant(table: Table) -> None:
     table.spoil("unknown_code", 0.01, "school_type", "888", "school_type.in_set")
     table.spoil("unknown_code", 0.006, "ownership", "其他", "ownership.in_set")
     table.drop(0.006, "school_name", "—")
-    table.spoil("bad_format", 0.008, "school_code", "99010211", "school_code.pattern")
+    table.deform(
+        "bad_format", 0.008, "school_code", lambda text: "X" + text[1:], "school_code.pattern"
+    )
     table.spoil("out_of_range", 0.006, "classes", "350", "classes.between")
     table.repeat(0.006, "school_code.unique")
 
@@ -145,7 +148,10 @@ def build(
     names = list(table.columns)
     areas = _areas(year)
     students = sum(int(cell) for cell in table.columns["students"])
-    students += book.total_off("students.matches_total", 1200)
+    students += book.stated_off("total_differs", "students.matches_total", 1200)
+
+    counts = Counter(groups)
+    counts["990103"] += book.stated_off("group_count_differs", "district.matches_group_counts", 2)
 
     def fill(workbook: Workbook) -> None:
         sheet = workbook.create_sheet("学校名录")
@@ -155,7 +161,7 @@ def build(
         line, previous = _FIRST_ROW, ""
         for record, area in zip(table.records(), groups, strict=True):
             if area != previous:
-                sheet.append([f"{areas[area]}（{groups.count(area)}所）"])
+                sheet.append([f"{areas[area]}（{counts[area]}所）"])
                 book.beside(Place(path, None, line), "group_heading", "group_heading")
                 line, previous = line + 1, area
             sheet.append([_cell(name, text) for name, text in zip(names, record, strict=True)])

@@ -46,8 +46,14 @@ class Table:
 
     def spoil(self, defect: str, rate: float, column: str, text: str, *rules: str) -> None:
         """Replace cells by a text that breaks blocking rules."""
+        self.deform(defect, rate, column, lambda _: text, *rules)
+
+    def deform(
+        self, defect: str, rate: float, column: str, change: Callable[[str], str], *rules: str
+    ) -> None:
+        """Change cells so that they break blocking rules; keys stay different that way."""
         for row in self.book.take(defect, rate, self.filled(column)):
-            self.put(row, column, text)
+            self.put(row, column, change(self.cell(row, column)))
             self.book.bad(defect, row, blocks=rules)
 
     def drop(self, rate: float, column: str, token: str) -> None:

@@ -42,7 +42,7 @@ _FIRST_DATA_ROW = 5
 
 def ticket_number(day: date, number: int) -> str:
     """The number of a ticket whose reply is due on a day; numbers start at 1."""
-    return f"GD{day:%Y%m%d}{number:05d}"
+    return f"GD{day:%Y%m%d}{number:06d}"
 
 
 def _columns(rng: np.random.Generator, rows: int, day: date) -> Columns:
@@ -172,7 +172,7 @@ def build(
     table = Table(book, _columns(rng, rows, day))
     _plant(table)
     _soil(table)
-    total = _transfers(table) + book.total_off("transfers.matches_total", 7)
+    total = _transfers(table) + book.stated_off("total_differs", "transfers.matches_total", 7)
     native = (rng.random(rows) < 0.5).tolist()
 
     def fill(workbook: Workbook) -> None:
