@@ -73,8 +73,7 @@ class DeliveryTimetable(CronPartitionTimetable):
         self, *, earliest: datetime, latest: datetime
     ) -> Iterable[DagRunInfo]:
         """The runs of a backfill: one for each period that starts within the range of days."""
-        last = self.localize_partition_datetime(latest).date()
-        first = self.localize_partition_datetime(earliest).date()
+        first, last = self._day(earliest), self._day(latest)
         partition = Partition.covering(first, self._grain)
         if partition.start < first:
             partition = self._after(partition)
@@ -105,6 +104,10 @@ class DeliveryTimetable(CronPartitionTimetable):
                 f"{Partition.covering(date(2026, 3, 31), self._grain)}"
             )
         return self._start(partition)
+
+    def _day(self, bound: datetime) -> date:
+        # Airflow hands over the days that the user wrote as midnights in UTC.
+        return self.localize_partition_datetime(bound).in_timezone(self._timezone).date()
 
     def _after(self, partition: Partition) -> Partition:
         return Partition.covering(partition.end + timedelta(days=1), self._grain)
