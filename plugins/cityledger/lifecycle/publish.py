@@ -100,11 +100,11 @@ def _values(connection: duckdb.DuckDBPyConnection, snapshot: int) -> pl.DataFram
         " facts.area_level, facts.period, facts.period_start, facts.period_end, facts.value,"
         " facts.numerator, facts.denominator, facts.unit, facts.target, facts.baseline,"
         " facts.status, facts.definition_version"
-        f" FROM lake.{TABLE} {at} AS facts"
-        f" JOIN lake.{CARDS} {at} AS cards ON cards.indicator_code = facts.indicator_code"
+        f" FROM (SELECT * FROM lake.{TABLE} {at}) AS facts"
+        f" JOIN (SELECT * FROM lake.{CARDS} {at}) AS cards USING (indicator_code)"
         " ORDER BY facts.indicator_code, facts.area_code, facts.period"
     )
-    return pl.DataFrame(result.to_arrow_table())
+    return result.pl()
 
 
 def _parquet(frame: pl.DataFrame) -> bytes:
