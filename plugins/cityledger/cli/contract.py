@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from datetime import date
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -22,8 +23,12 @@ from cityledger.contracts.node import nearest
 from cityledger.contracts.registry import load_contracts
 from cityledger.contracts.resolve import SUFFIX
 from cityledger.contracts.scaffold import model_name, scaffold, scaffold_properties
+from cityledger.contracts.violations import Violation
 from cityledger.errors import BadInputError, Exit
 from cityledger.settings import get_settings
+
+# Columns and rules of a suite do not depend on the day that its values are judged by.
+_ANY_DAY = date(2000, 1, 1)
 
 app = typer.Typer(
     help="Datasets' contracts: check, show, infer from a sample, scaffold.", no_args_is_help=True
@@ -53,12 +58,28 @@ def lint(
     target = path or get_settings().contracts_dir
     directory = target.parent.parent if target.is_file() else target
     report = examine(directory, house_catalogue())
+    report.violations.extend(_uncompilable(report, directory))
     if target.is_file():
         kept = [violation for violation in report.violations if violation.file == target]
         report = Report(report.contracts, kept, report.files)
     _print_report(report, as_json=as_json)
     if report.violations:
         raise typer.Exit(Exit.BAD_INPUT)
+
+
+def _uncompilable(report: Report, directory: Path) -> Iterator[Violation]:
+    """What only binding the rules to the columns shows, e.g. a date compared with a number."""
+    from quality_checks.compiler import compile_suite
+
+    wrong = {violation.file for violation in report.violations}
+    for contract in report.contracts.values():
+        if contract.path in wrong:
+            continue
+        try:
+            compile_suite(contract, codes_dir=directory / CODES, as_of=_ANY_DAY).session()
+        except BadInputError as error:
+            key = error.where.rpartition(" ")[2]
+            yield Violation(contract.path, 1, 1, f"{key}: {error.what}", error.fix)
 
 
 def _print_report(report: Report, *, as_json: bool) -> None:
@@ -285,7 +306,7 @@ def _output_columns(contract: Contract) -> list[tuple[str, ColumnType, tuple[int
     from quality_checks.compiler import compile_suite
 
     codes_dir = get_settings().contracts_dir / CODES
-    suite = compile_suite(contract, codes_dir=codes_dir, as_of=date(2000, 1, 1))
+    suite = compile_suite(contract, codes_dir=codes_dir, as_of=_ANY_DAY)
     return suite.output_columns
 
 

@@ -152,14 +152,18 @@ class _House:
                         f"column '{name}' disagrees with columns.yaml in {part}",
                         f"write {part}: {expected}, or rename the column",
                     )
-        for arguments in _rule_arguments(root):
+        for arguments in _arguments(root):
             codes = arguments["codes"]
             if isinstance(codes.value, str) and codes.value not in lists:
                 codes.add(f"there is no code list '{codes.value}'", nearest(codes.value, lists))
 
 
-def _rule_arguments(root: Node) -> Iterator[Node]:
+def _arguments(root: Node) -> Iterator[Node]:
+    """Arguments of rules and options of value types."""
     table = root["schema"][0]
     for owner in (*table["properties"].items(), table):
         for entry in owner["quality"].items():
             yield entry["implementation"]["arguments"]
+        for item in owner["customProperties"].items():
+            if item["property"].value == "options":
+                yield item["value"]

@@ -141,3 +141,26 @@ def test_infer_of_an_empty_sample_is_one_clear_error(
     result = runner.invoke(app, ["infer", str(sample), "--dataset", "transport.parking"])
     assert isinstance(result.exception, BadInputError)
     assert not (project / "contracts" / "transport" / "parking.odcs.yaml").exists()
+
+
+def test_lint_binds_the_rules_to_the_columns(project: Path) -> None:
+    """A rule that can't judge its columns would stop the run at night, after a clean lint."""
+    path = project / "contracts" / "transport" / "metro_trips.odcs.yaml"
+    text = path.read_text(encoding="utf-8")
+    assert "columns: [exit_at, entry_at]" in text
+    path.write_text(text.replace("[exit_at, entry_at]", "[exit_at, trip_id]"), encoding="utf-8")
+    result = runner.invoke(app, ["lint", str(path)])
+    assert result.exit_code == 4
+    assert f"{path}:1:1: transport.metro_trips._row.not_before: " in result.stdout
+
+
+def test_lint_checks_code_lists_of_value_types(project: Path) -> None:
+    """A misspelt list name would reject every row."""
+    path = project / "contracts" / "education" / "schools.odcs.yaml"
+    text = path.read_text(encoding="utf-8")
+    old = "{property: valueType, value: area_code}"
+    assert old in text
+    new = f"{old}, {{property: options, value: {{codes: areas}}}}"
+    path.write_text(text.replace(old, new), encoding="utf-8")
+    result = runner.invoke(app, ["lint", str(path)])
+    assert "there is no code list 'areas' → did you mean 'area'?" in result.stdout
