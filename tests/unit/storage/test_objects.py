@@ -135,7 +135,7 @@ def test_reading_is_pinned_seekable_and_survives_a_broken_connection(
     store: ObjectStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Prevents a half-read file that looks whole, and reading newer bytes than receipted."""
-    data = bytes(range(256)) * 20_000
+    data = bytes(range(256)) * 8_000
     ref = store.put_bytes("landing", KEY, data)
     store.put_bytes("landing", KEY, b"newer")
     fetch, starts = store.fetch, []
@@ -165,7 +165,7 @@ def test_reading_is_pinned_seekable_and_survives_a_broken_connection(
     monkeypatch.setattr(store, "fetch", fetch_breaking)
     with store.open(ref) as stream:
         assert stream.read() == data
-        assert len(starts) > 5
+        assert len(starts) > 3
         stream.seek(-256, io.SEEK_END)
         assert stream.read(3) == b"\x00\x01\x02"
         assert stream.tell() == len(data) - 253
