@@ -79,7 +79,8 @@ class _Compiler:
     def _columns(self) -> dict[str, OutputType]:
         found: dict[str, OutputType] = {}
         for column in self._contract.columns:
-            found[column.name] = (column.type, column.precision)
+            precision = column.precision or self._kinds[column.name].default_precision
+            found[column.name] = (column.type, precision)
             for suffix, kind in self._kinds[column.name].extra_columns.items():
                 name = f"{column.name}_{suffix}"
                 if name in self._types:

@@ -67,12 +67,14 @@ class ValueType(ABC):
         extra_columns: Suffix → type of the columns it adds.
         logical_types: Types that a column of this value type may declare.
         options: Names of the options it understands.
+        default_precision: Digits and scale of its numbers when the contract gives none.
     """
 
     name: ClassVar[str]
     extra_columns: ClassVar[Mapping[str, ColumnType]] = MappingProxyType({})
     logical_types: ClassVar[tuple[ColumnType, ...]] = (ColumnType.STRING,)
     options: ClassVar[tuple[str, ...]] = ()
+    default_precision: ClassVar[Precision] = None
 
     @abstractmethod
     def read(self, text: pl.Expr, column: Column, context: Context) -> Reading:

@@ -109,6 +109,7 @@ class Money(ValueType):
         }
     )
     options = ("sourceUnit",)
+    default_precision = DEFAULT_PRECISION
 
     def read(self, text: pl.Expr, column: Column, context: Context) -> Reading:
         """Bare numbers natively, units by distinct text."""

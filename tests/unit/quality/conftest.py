@@ -9,7 +9,6 @@ from typing import Any
 
 import polars as pl
 import pytest
-
 from cityledger.contracts.identity import DatasetId
 from cityledger.contracts.model import (
     Column,
@@ -22,6 +21,7 @@ from cityledger.contracts.model import (
     Severity,
     SourceSpec,
 )
+
 from quality_checks.rules import all_rules
 from quality_checks.suite import Suite, compile_suite
 
@@ -106,10 +106,14 @@ def suite(codes_dir: Path) -> SuiteMaker:
 def read(suite: SuiteMaker) -> Read:
     """Read texts as one column: ``read(column("a", "date"), ["2026-01-01"])``."""
 
-    def run(judged: Column, texts: Sequence[str | None], **more: Sequence[str | None]) -> pl.DataFrame:
+    def run(
+        judged: Column, texts: Sequence[str | None], **more: Sequence[str | None]
+    ) -> pl.DataFrame:
         others = [make_column(name, "date") for name in more]
         made = suite([judged, *others], [make_rule("not_null", judged.name)])
-        frame = pl.DataFrame({judged.name: texts, **more}, schema=dict.fromkeys((judged.name, *more), pl.String))
+        frame = pl.DataFrame(
+            {judged.name: texts, **more}, schema=dict.fromkeys((judged.name, *more), pl.String)
+        )
         return made.read(frame)
 
     return run

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from idnumbers.nationalid.CHN import ResidentID
-from quality_checks.values.citizen_id import CHECKS, check_character, folded, judge
 from stdnum.cn import ric
+
+from quality_checks.values.citizen_id import CHECKS, check_character, folded, judge
 
 AS_OF = date(2026, 3, 31)
 VALID = "11010519491231002X"

@@ -9,6 +9,7 @@ import duckdb
 import polars as pl
 import pytest
 from cityledger.contracts.model import Scope
+
 from quality_checks.suite import check_history
 
 AS_OF = date(2026, 3, 31)

@@ -7,6 +7,7 @@ from typing import Any
 import polars as pl
 import pytest
 from cityledger.contracts.model import ColumnType, Scope
+
 from quality_checks.rules import all_rules, catalogue
 from quality_checks.rules.base import Form, Rule
 
@@ -107,7 +108,10 @@ def test_documentation_is_complete(rule_: Rule) -> None:
 def test_nulls_and_edges(run, rule_, data, arguments, failed) -> None:
     """Three-valued logic is where rules go blind: null compared with anything is null."""
     if rule_ == "not_before":
-        data = {name: pl.Series(values).replace("x", "1").cast(pl.Int64) for name, values in data.items()}
+        data = {
+            name: pl.Series(values).replace("x", "1").cast(pl.Int64)
+            for name, values in data.items()
+        }
     assert run(rule_, data, arguments).failed == failed
 
 
@@ -117,7 +121,10 @@ def test_codes_in_force_on_the_rows_day(suite, column, rule) -> None:
         [column("a"), column("on", "date")],
         [rule("in_set", "a", arguments={"codes": "areas", "dateColumn": "on"})],
     )
-    text = {"a": ["990122", "990122", "990106", None], "on": ["2025-12-31", "2026-01-01", None, None]}
+    text = {
+        "a": ["990122", "990122", "990106", None],
+        "on": ["2025-12-31", "2026-01-01", None, None],
+    }
     verdict = made.session().check(made.read(pl.DataFrame(text)))
     assert verdict.blocked.to_list() == [False, True, False, False]
 
@@ -151,8 +158,18 @@ def test_parts_are_summed_across_batches(suite, column, rule) -> None:
         [rule("sum_of_parts", "n", arguments=arguments)],
     )
     session = made.session()
-    for n, p, c in [("3", "a", None), ("5", "b", None), ("1", "a", "x"), ("2", "a", "y"), ("4", "b", "z")]:
-        session.check(made.read(pl.DataFrame({"n": [n], "p": [p], "c": [c]}, schema=dict.fromkeys("npc", pl.String))))
+    for n, p, c in [
+        ("3", "a", None),
+        ("5", "b", None),
+        ("1", "a", "x"),
+        ("2", "a", "y"),
+        ("4", "b", "z"),
+    ]:
+        session.check(
+            made.read(
+                pl.DataFrame({"n": [n], "p": [p], "c": [c]}, schema=dict.fromkeys("npc", pl.String))
+            )
+        )
     result = session.finish()[0]
     assert (result.evaluated, result.failed) == (2, 1)
 
@@ -168,7 +185,9 @@ def test_third_party_rules_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
             loaded.append("yes")
 
     monkeypatch.setattr(base, "_loaded", False)
-    monkeypatch.setattr(base, "entry_points", lambda group: [Entry()] if group == base.ENTRY_POINTS else [])
+    monkeypatch.setattr(
+        base, "entry_points", lambda group: [Entry()] if group == base.ENTRY_POINTS else []
+    )
     all_rules()
     all_rules()
     assert loaded == ["yes"]

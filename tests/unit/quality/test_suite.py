@@ -9,11 +9,13 @@ import pytest
 from cityledger.contracts.model import Severity, Threshold
 from cityledger.errors import BadInputError, CityLedgerError
 from cityledger.records import RuleStatus
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from quality_checks.rules import base
 from quality_checks.rules.base import Example
 from quality_checks.values import all_value_types
+from quality_checks.values.base import BLANKS
 
 EXAMPLE = Example(good={"a": ["x"]}, bad={"a": ["y"]})
 
@@ -43,7 +45,9 @@ def test_verdict(suite, column, rule) -> None:
             rule("between", "n", arguments={"maximum": 9}, severity=Severity.WARN),
         ],
     )
-    verdict = made.session().check(made.read(_frame(a=["x", None, "y", None], n=["1", "2", "10", "?"])))
+    verdict = made.session().check(
+        made.read(_frame(a=["x", None, "y", None], n=["1", "2", "10", "?"]))
+    )
     names = {key.rpartition(".")[2]: mask.to_list() for key, mask in verdict.failing.items()}
     assert names == {
         "not_null": [False, True, False, True],
@@ -81,7 +85,7 @@ def test_validation_cannot_be_switched_off(suite, column, rule) -> None:
 
 
 def test_a_rule_that_raises_is_an_error(suite, column, rule, extra_rule) -> None:
-    """"Could not check" must not look like "checked and fine", nor stop the other rules."""
+    """ "Could not check" must not look like "checked and fine", nor stop the other rules."""
 
     def broken(call: Any) -> pl.Expr:
         """Break."""
@@ -170,10 +174,14 @@ def test_a_suite_without_rules_is_refused(suite, column) -> None:
         ("sum_of_parts", ["n"], {"by": ["x"], "total": {"a": 1}, "parts": {"a": 2}}, "column 'x'"),
     ],
 )
-def test_senseless_rules_are_refused(suite, column, rule, name, columns, arguments, message) -> None:
+def test_senseless_rules_are_refused(
+    suite, column, rule, name, columns, arguments, message
+) -> None:
     """A mistake in a contract must stop at compile time, with the contract's name."""
     with pytest.raises(BadInputError, match=message):
-        suite([column("a"), column("n", "integer")], [rule(name, *columns, arguments=arguments)]).session()
+        suite(
+            [column("a"), column("n", "integer")], [rule(name, *columns, arguments=arguments)]
+        ).session()
 
 
 @pytest.mark.parametrize(
@@ -204,7 +212,15 @@ def test_output_columns_are_what_read_returns(suite, column, rule) -> None:
     )
     typed = made.read(_frame(id=[None], m=["1"], _row_id=["r"]))
     names = [name for name, _, _ in made.output_columns]
-    assert names == ["id", "id_birth_date", "id_sex", "m", "m_currency", "m_magnitude", "m_ambiguous"]
+    assert names == [
+        "id",
+        "id_birth_date",
+        "id_sex",
+        "m",
+        "m_currency",
+        "m_magnitude",
+        "m_ambiguous",
+    ]
     assert typed.columns[: len(names)] == names
     assert typed["_row_id"].to_list() == ["r"]
 
@@ -220,10 +236,12 @@ def test_frames_of_another_shape_are_refused(suite, column, rule) -> None:
 
 def test_empty_batches_and_all_null_columns(suite, column, rule) -> None:
     """A header-only file and a column that the file lacks are ordinary."""
-    columns = [column(f"c{i}", kind.logical_types[0].value, value_type=name)
-               for i, (name, kind) in enumerate(all_value_types().items())
-               if name != "area_code"]
-    made = suite(columns, [rule("unique", "c0"), *(rule("type", c.name) for c in columns)])
+    columns = [
+        column(f"c{i}", kind.logical_types[0].value, value_type=name)
+        for i, (name, kind) in enumerate(all_value_types().items())
+        if name != "area_code"
+    ]
+    made = suite(columns, [rule("unique", "c1"), *(rule("type", c.name) for c in columns)])
     session = made.session()
     names = [c.name for c in columns]
     session.check(made.read(pl.DataFrame(schema=dict.fromkeys(names, pl.String))))
@@ -235,32 +253,36 @@ texts = st.one_of(
     st.none(),
     st.text(max_size=12),
     st.text("0123456789.,-/:年月日万元 ()X", max_size=20),
-    st.sampled_from(["2024-03-05", "11010519491231002X", "一百二十", "50(万美元)", "1E400", "９９"]),
+    st.sampled_from(
+        ["2024-03-05", "11010519491231002X", "一百二十", "50(万美元)", "1E400", "９９"]
+    ),
 )
 
 
-@given(st.lists(texts, max_size=25))
+@settings(deadline=None, max_examples=50)
+@given(st.lists(texts, max_size=20))
 def test_reading_keeps_every_row_in_its_place(suite, column, rule, values) -> None:
-    """Whatever a department writes: no exception, no lost row, no shifted row."""
+    """Whatever a department writes: no exception, no lost value, no shifted row."""
     columns = [
         column(f"c{i}", kind.logical_types[0].value, value_type=name, unit="人", **_more(name))
         for i, (name, kind) in enumerate(all_value_types().items())
     ]
     made = suite(columns, [rule("not_null", "c0")])
+    ids = [str(i) for i in range(len(values))]
     text = pl.DataFrame(
-        {c.name: values for c in columns} | {"_row_id": [str(i) for i in range(len(values))]},
-        schema={c.name: pl.String for c in columns} | {"_row_id": pl.String},
+        {c.name: values for c in columns} | {"_row_id": ids},
+        schema=dict.fromkeys([*(c.name for c in columns), "_row_id"], pl.String),
     )
     together = made.read(text)
-    assert together["_row_id"].to_list() == text["_row_id"].to_list()
-    alone = [made.read(text[i]) for i in range(len(values))]
-    if alone:
-        assert together.equals(pl.concat(alone))
+    assert together["_row_id"].to_list() == ids
+    split = len(values) // 2
+    assert together.equals(pl.concat([made.read(text[:split]), made.read(text[split:])]))
     for c in columns:
-        lost = together[c.name].is_null() & together[f"__reason__{c.name}"].is_null()
-        blank = [v is None or v.strip() == "" for v in values]
-        if c.semantic_type == "string":
-            assert not (lost & ~pl.Series(blank, dtype=pl.Boolean) & text[c.name].str.contains(r"[0-9A-Za-z]")).any()
+        if "date" not in c.semantic_type:  # null-like days are lost on purpose
+            lost = together[c.name].is_null() & together[f"__reason__{c.name}"].is_null()
+            assert all(
+                (v or "").strip(BLANKS) in ("", "N/A", "—") for v in text[c.name].filter(lost)
+            )
 
 
 def _more(name: str) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from quality_checks.rules import uniqueness
 from quality_checks.rules.uniqueness import KeySet
 

@@ -6,8 +6,9 @@ import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from quality_checks.values.uscc import ALPHABET, WEIGHTS, is_orgcode, is_regno15, is_uscc
 from stdnum.cn import uscc as oracle
+
+from quality_checks.values.uscc import ALPHABET, WEIGHTS, is_orgcode, is_regno15, is_uscc
 
 VALID = "91350100M000100Y43"
 
