@@ -42,7 +42,7 @@ Floats = npt.NDArray[np.float64]
 
 def _weather(rng: np.random.Generator, hours: int) -> Floats:
     """How dirty the air is, hour by hour: slow episodes around 1."""
-    days = rng.lognormal(0.0, 0.45, hours // 24 + 3)
+    days = np.minimum(rng.lognormal(0.0, 0.6, hours // 24 + 3), 3.0)
     smooth = np.convolve(days, (0.25, 0.5, 0.25), "same")
     weather: Floats = np.interp(np.arange(hours) / 24, np.arange(len(smooth)), smooth)
     return weather
@@ -56,11 +56,11 @@ def _pollutants(rng: np.random.Generator, weather: Floats, level: float) -> dict
     def noise(width: float) -> Floats:
         return rng.lognormal(0.0, width, len(weather))
 
-    fine = 34 * level * weather * noise(0.18)
+    fine = np.minimum(38 * level * weather * noise(0.18), 400)
     return {
         "so2": 7 * level * weather * noise(0.3),
         "no2": 30 * level * rush * weather**0.5 * noise(0.2),
-        "pm10": fine * (1.45 + 0.3 * noise(0.3)),
+        "pm10": np.minimum(fine * (1.45 + 0.3 * noise(0.3)), 800),
         "pm25": fine,
         "co": 0.7 * level * weather**0.5 * noise(0.15),
         "o3": np.maximum(4, 78 + 45 * day) * noise(0.15),
