@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 from cityledger.contracts.resolve import resolve
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from .conftest import CATALOGUE, documented_contract, dump
 
@@ -66,3 +69,39 @@ def test_an_unknown_key_anywhere_is_reported_with_its_line(tmp_path: Path, place
     line = next(n for n, text_ in enumerate(text.splitlines(), 1) if "zzUnknown" in text_)
     found = [v for v in resolve(path, CATALOGUE).violations if "zzUnknown" in v.message]
     assert [violation.line for violation in found] == [line]
+
+
+def _nodes(value: Any, path: Path_ = ()) -> Iterator[Path_]:
+    if path:
+        yield path
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield from _nodes(inner, (*path, key))
+    elif isinstance(value, list):
+        for index, inner in enumerate(value):
+            yield from _nodes(inner, (*path, index))
+
+
+_LISTS: list[Any] = [[], [None], [[]], [1], [{"name": {}}]]
+_MAPPINGS: list[Any] = [{}, {"a": 1}, {"name": []}]
+_SCALARS: list[Any] = [None, True, 0, -1, 1.5, float("inf"), "", "x", "{", date(2026, 1, 1), 10**30]
+_ODD = st.sampled_from([*_LISTS, *_MAPPINGS, *_SCALARS])
+
+
+@settings(deadline=None, max_examples=250)
+@given(place=st.sampled_from(list(_nodes(CONTRACT))), value=_ODD)
+def test_any_value_anywhere_ends_in_violations_not_in_a_traceback(
+    tmp_path_factory: pytest.TempPathFactory, place: Path_, value: Any
+) -> None:
+    """The lint reads what people are still typing."""
+    contract = copy.deepcopy(CONTRACT)
+    target: Any = contract
+    for step in place[:-1]:
+        target = target[step]
+    target[place[-1]] = value
+    path = tmp_path_factory.getbasetemp() / "transport" / "metro_trips.odcs.yaml"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(dump(contract), encoding="utf-8")
+    for violation in resolve(path, CATALOGUE).violations:
+        assert violation.fix
+        assert 1 <= violation.line <= len(path.read_text(encoding="utf-8").splitlines())
