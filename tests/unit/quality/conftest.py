@@ -1,4 +1,4 @@
-"""Small contracts for the tests of quality_checks: a column or two, and only the rules asked for."""
+"""Small contracts for the tests: a column or two, and only the rules asked for."""
 
 from __future__ import annotations
 

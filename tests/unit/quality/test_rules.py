@@ -1,4 +1,4 @@
-"""The rule library: every rule's documented examples are run, so none can be documented and dead."""
+"""The rule library: every documented example is run, so no rule is documented and dead."""
 
 from __future__ import annotations
 

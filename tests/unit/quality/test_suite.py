@@ -70,7 +70,7 @@ def test_pandera_is_the_judge(suite, column, rule, monkeypatch: pytest.MonkeyPat
     made = suite([column("a")], [rule("not_null", "a")])
     typed = made.read(_frame(a=[None]))
     assert made.session().check(typed).failing
-    monkeypatch.setattr(DataFrameSchema, "validate", lambda self, frame, **_: frame)
+    monkeypatch.setattr(DataFrameSchema, "validate", lambda _, frame, **__: frame)
     assert not made.session().check(typed).failing
 
 
@@ -85,7 +85,7 @@ def test_validation_cannot_be_switched_off(suite, column, rule) -> None:
 
 
 def test_a_rule_that_raises_is_an_error(suite, column, rule, extra_rule) -> None:
-    """ "Could not check" must not look like "checked and fine", nor stop the other rules."""
+    """A rule that could not check must not look like one that found nothing."""
 
     def broken(call: Any) -> pl.Expr:
         """Break."""
@@ -245,7 +245,7 @@ def test_empty_batches_and_all_null_columns(suite, column, rule) -> None:
     session = made.session()
     names = [c.name for c in columns]
     session.check(made.read(pl.DataFrame(schema=dict.fromkeys(names, pl.String))))
-    session.check(made.read(pl.DataFrame(dict.fromkeys(names, [None, None]))))
+    session.check(made.read(pl.DataFrame({name: [None, None] for name in names})))
     assert {result.status for result in session.finish()} == {RuleStatus.PASSED}
 
 
