@@ -15,7 +15,7 @@ from itertools import chain
 from cityledger.errors import BadInputError
 from cityledger.lifecycle.readers.base import ByteStream, blocks, read_exactly
 
-BLOCK = 8 << 20
+BLOCK = 16 << 20
 # The codec holds the interpreter lock while it runs: small pieces let the other threads work.
 _PIECE = 128 << 10
 _SAMPLE_LINES = 20_000

@@ -46,6 +46,9 @@ class TableLayout:
             if self._notes
             else r"(?!)"
         )
+        self._letters = sorted(
+            {marker[0] for marker in self._totals + self._notes if marker} | set(" \u3000\t\xa0")
+        )
         self._group_column = layout.group_column
         self._group: str | None = None
 
@@ -74,33 +77,41 @@ class TableLayout:
         return Chunk(frame, told, [total for total in totals if total])
 
     def _odd_rows(self, raw: pl.DataFrame) -> dict[int, _Odd]:
-        if not raw.height:
-            return {}
-        suspects = raw.select(self._suspect().arg_true()).to_series().to_list()
         found: dict[int, _Odd] = {}
-        for at in suspects:
+        for at in self._suspects(raw):
             odd = self._classify(raw.row(at))
             if odd:
                 found[at] = odd
         return found
 
-    def _suspect(self) -> pl.Expr:
+    def _suspects(self, raw: pl.DataFrame) -> list[int]:
         """Cheap test that lets no odd row pass; what it catches is looked at closely."""
-        width = len(self._names)
-        first_letters = sorted({marker[0] for marker in self._totals + self._notes if marker})
-        suspect = pl.lit(value=True)
-        for index in reversed(range(min(width, _LEAD))):
-            cell = pl.col(f"f{index}")
-            strange = pl.any_horizontal(
-                cell.str.starts_with(letter) for letter in (*first_letters, " ", "\u3000", "\t")
-            )
-            suspect = strange | ((cell == "") & suspect)
-        if self._group_column and width > 1:
-            empty = pl.sum_horizontal(
-                (pl.col(f"f{i}").str.strip_chars() == "").cast(pl.Int32) for i in range(width)
-            )
-            suspect = suspect | (empty >= width - 1)
-        return suspect
+        open_rows: list[pl.Series] = []
+        rows = pl.int_range(raw.height, eager=True)
+        for index in range(min(len(self._names), _LEAD)):
+            lead = raw[f"f{index}"].gather(rows) if index else raw["f0"]
+            strange = self._strange(lead)
+            open_rows.append(rows.filter(strange))
+            rows = rows.filter((lead == "") & ~strange)
+            if rows.is_empty():
+                break
+        open_rows.append(rows)
+        if self._group_column and len(self._names) > 1:
+            open_rows.append(self._sparse(raw))
+        return pl.concat(open_rows).unique().sort().to_list()
+
+    def _strange(self, cells: pl.Series) -> pl.Series:
+        """Cells that start like a total, a note or white space."""
+        starts = pl.any_horizontal(pl.col("c").str.starts_with(letter) for letter in self._letters)
+        return cells.alias("c").to_frame().select(starts).to_series()
+
+    def _sparse(self, raw: pl.DataFrame) -> pl.Series:
+        """Rows with at most one filled cell."""
+        width = raw.width
+        empty = pl.sum_horizontal(
+            (pl.col(name).str.strip_chars() == "").cast(pl.Int32) for name in raw.columns
+        )
+        return raw.select((empty >= width - 1).arg_true()).to_series().cast(pl.Int64)
 
     def _classify(self, cells: tuple[str, ...]) -> _Odd | None:
         filled = [_squeeze(cell) for cell in cells if _squeeze(cell)]
