@@ -167,4 +167,4 @@ def build(
     lines = [csv_line(_HEADER, "\t"), *(csv_line(record, "\t") for record in table.records())]
     data, starts = encode_lines(lines, "utf-16")
     path = f"environment/空气质量小时值_{year}{month:02d}.txt"
-    return close(book, {path: data}, [Place(path, None, line) for line in starts[1:]])
+    return close(book, {path: data}, lambda row: Place(path, None, starts[row + 1]))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from cityledger.demo.generate.answers import DeliveryAnswer, FileEntry, Place
@@ -18,10 +18,10 @@ class Delivery:
     answer: DeliveryAnswer
 
 
-def close(book: Book, files: Mapping[str, bytes], places: Sequence[Place]) -> Delivery:
-    """Close the book over the finished files."""
+def close(book: Book, files: Mapping[str, bytes], place: Callable[[int], Place]) -> Delivery:
+    """Close the book over the finished files; ``place`` tells where a row came to stand."""
     entries = [
         FileEntry(path=path, size=len(data), sha256=hashlib.sha256(data).hexdigest())
         for path, data in sorted(files.items())
     ]
-    return Delivery(files, book.close(places, entries))
+    return Delivery(files, book.close(place, entries))

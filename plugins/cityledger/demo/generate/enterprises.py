@@ -269,4 +269,4 @@ def build(
         data, starts = encode_lines(lines, "gb18030", raw=bad)
         members.append((name.encode("gbk"), data))
         places += [Place(path, name, line) for line in starts[1:]]
-    return close(book, {path: zip_bytes(members)}, places)
+    return close(book, {path: zip_bytes(members)}, places.__getitem__)

@@ -156,5 +156,5 @@ def build(
     path = f"transport/信号路口台账_{year}年{month:02d}月.xls"
     first = _TITLES + 2
     book.beside(Place(path, None, first + rows), "note", "note")
-    places = [Place(path, None, first + row) for row in range(rows)]
-    return close(book, {path: xls_bytes(lambda workbook: _sheet(workbook, table))}, places)
+    data = xls_bytes(lambda workbook: _sheet(workbook, table))
+    return close(book, {path: data}, lambda row: Place(path, None, first + row))

@@ -212,4 +212,4 @@ def build(
     path = f"transport/metro_trips_{day:%Y%m%d}.csv.gz"
     control = f"transport/metro_trips_{day:%Y%m%d}.ctl"
     files = {path: gzip_bytes(data), control: f"{rows}\n".encode()}
-    return close(book, files, [Place(path, None, row + 2) for row in range(rows)])
+    return close(book, files, lambda row: Place(path, None, row + 2))

@@ -145,16 +145,16 @@ class Book:
         """A header that differs from the contract's own name."""
         self._drift.append(header)
 
-    def close(self, places: Sequence[Place], files: Sequence[FileEntry]) -> DeliveryAnswer:
+    def close(self, place: Callable[[int], Place], files: Sequence[FileEntry]) -> DeliveryAnswer:
         """The answer, now that each row has its place.
 
         Args:
-            places: Place of every data row, by row number.
+            place: Row number → where it came to stand.
             files: What was written.
         """
-        quarantined = [self._entry(QuarantinedRow, bad, places) for bad in self._bad if bad.blocks]
-        warned = [self._entry(WarnedRow, bad, places) for bad in self._bad if not bad.blocks]
-        rejects = self._rejects(places)
+        quarantined = [self._entry(QuarantinedRow, bad, place) for bad in self._bad if bad.blocks]
+        warned = [self._entry(WarnedRow, bad, place) for bad in self._bad if not bad.blocks]
+        rejects = self._rejects(place)
         reasons = sorted({entry.reason for entry in rejects})
         counts = {reason: sum(e.reason == reason for e in rejects) for reason in reasons}
         extracted = self.rows + len(self._extras)
@@ -177,22 +177,22 @@ class Book:
             warned_rows=tuple(sorted(warned, key=_by_place)),
             rejected_records=tuple(sorted(rejects, key=_by_place)),
             tolerated=tuple(
-                ToleratedCell(**places[row]._asdict(), defect=defect, column=column, value=value)
+                ToleratedCell(**place(row)._asdict(), defect=defect, column=column, value=value)
                 for row, defect, column, value in sorted(self._cells, key=lambda cell: cell[0])
             ),
             drift=tuple(self._drift),
             defects=self._defect_counts(),
         )
 
-    def _entry(self, kind: type[Row], bad: _Bad, places: Sequence[Place]) -> Row:
+    def _entry(self, kind: type[Row], bad: _Bad, place: Callable[[int], Place]) -> Row:
         rules = sorted(f"{self.dataset}.{rule}" for rule in (*bad.blocks, *bad.warns))
-        return kind(**places[bad.row]._asdict(), defect=bad.defect, rules=tuple(rules))
+        return kind(**place(bad.row)._asdict(), defect=bad.defect, rules=tuple(rules))
 
-    def _rejects(self, places: Sequence[Place]) -> list[RejectedRecord]:
-        lost = [(places[row], *why) for row, why in self._lost.items()]
+    def _rejects(self, place: Callable[[int], Place]) -> list[RejectedRecord]:
+        lost = [(place(row), *why) for row, why in self._lost.items()]
         return [
-            RejectedRecord(**place._asdict(), defect=defect, reason=reason)
-            for place, defect, reason in [*lost, *self._extras]
+            RejectedRecord(**where._asdict(), defect=defect, reason=reason)
+            for where, defect, reason in [*lost, *self._extras]
         ]
 
     def _defect_counts(self) -> dict[str, int]:

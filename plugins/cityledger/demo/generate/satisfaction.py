@@ -120,4 +120,4 @@ def build(
     data, starts = encode_lines(lines, "utf-8", newline="\n", raw=raw)
     book.renamed("softwareVersion")
     path = f"hotline/满意度回访_{day:%Y%m%d}.jsonl"
-    return close(book, {path: data}, [Place(path, None, line) for line in starts])
+    return close(book, {path: data}, lambda row: Place(path, None, starts[row]))

@@ -177,4 +177,4 @@ def build(
         book.renamed(header)
     for row in book.take("group_heading", 0, lambda _: True):
         book.tolerated("group_heading", row, "district", groups[row])
-    return close(book, {path: data}, places)
+    return close(book, {path: data}, places.__getitem__)

@@ -157,4 +157,4 @@ def build(
     lines = [csv_line(list(_HEADER.values())), *map(csv_line, table.records())]
     data, starts = encode_lines(lines, "gb18030", raw={row + 1: line for row, line in raw.items()})
     path = f"gov_services/政务服务办件_{day:%Y%m%d}.csv"
-    return close(book, {path: data}, [Place(path, None, line) for line in starts[1:]])
+    return close(book, {path: data}, lambda row: Place(path, None, starts[row + 1]))

@@ -186,7 +186,6 @@ def build(
         workbook.create_sheet("填表说明").append(["本表由演示程序生成，不含真实信息。"])
 
     path = f"hotline/12345热线工单日报_{day:%Y-%m-%d}.xlsx"
-    places = [Place(path, None, _FIRST_DATA_ROW + row) for row in range(rows)]
     end = _FIRST_DATA_ROW + rows
     for row, defect, reason in (
         (0, "total_row", "total_row"),
@@ -196,4 +195,6 @@ def build(
         book.beside(Place(path, None, end + row), defect, reason)
     book.renamed("序号")
     book.renamed("备注")
-    return close(book, {path: xlsx_bytes(fill)}, places)
+    return close(
+        book, {path: xlsx_bytes(fill)}, lambda row: Place(path, None, _FIRST_DATA_ROW + row)
+    )

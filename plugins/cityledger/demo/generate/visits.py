@@ -191,4 +191,4 @@ def build(
         lines, "utf-8-sig", raw={row + 1: line for row, line in raw.items()}
     )
     path = f"health/门诊就诊_{day:%Y%m%d}.csv"
-    return close(book, {path: data}, [Place(path, None, line) for line in starts[1:]])
+    return close(book, {path: data}, lambda row: Place(path, None, starts[row + 1]))
