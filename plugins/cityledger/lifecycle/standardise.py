@@ -3,28 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 
-import psycopg
+import duckdb
 from pydantic import SecretStr
 
 from cityledger.contracts.city import read_city
+from cityledger.contracts.identity import Partition
+from cityledger.contracts.model import Contract, Scope
 from cityledger.contracts.registry import load_contracts
-from cityledger.errors import CityLedgerError, UnavailableError
+from cityledger.errors import CityLedgerError
 from cityledger.ledger.journal import Journal
 from cityledger.lifecycle.content_digest import TableDigest, table_digest
 from cityledger.lifecycle.dbt_inputs import contract_tag, write_inputs
 from cityledger.lifecycle.dbt_run import ModelLineage, invoke, model_lineage, tables
-from cityledger.records import ModelResult, Release, Staged, Standardisation, Validation
+from cityledger.records import (
+    ModelResult,
+    Release,
+    RuleResult,
+    Staged,
+    Standardisation,
+    Validation,
+)
 from cityledger.settings import Settings
 from cityledger.storage import duck
-from cityledger.storage.address import DatabaseAddress
 from cityledger.storage.database import Database
+from quality_checks.suite import check_history
 
 __all__ = ["ModelLineage", "model_lineage", "standardise"]
-
-_LOCK = 0x63_69_74_79  # "city": key of the advisory lock that keeps two builds apart
 
 
 def standardise(
@@ -58,7 +64,7 @@ def standardise(
     released = [release for release in releases if release.released]
     contracts = load_contracts(settings.contracts_dir)
     inputs = target_dir / "input"
-    with _one_at_a_time(settings):
+    with Database.from_settings(settings).lock("lake"):
         write_inputs(
             inputs,
             releases=releases,
@@ -75,7 +81,7 @@ def standardise(
             target_dir=target_dir,
             environment=_environment(settings, key, inputs),
         )
-        return _inspect(settings, target_dir, models, released)
+        return _inspect(settings, target_dir, models, released, contracts)
 
 
 def _pseudonym_key(settings: Settings) -> SecretStr:
@@ -107,30 +113,6 @@ def _validations(released: Sequence[Release], settings: Settings) -> list[Valida
     return found
 
 
-@contextmanager
-def _one_at_a_time(settings: Settings) -> Iterator[None]:
-    """Hold a lock in the lake's database; it goes with the connection, so with the process."""
-    address = DatabaseAddress.from_settings(settings)
-    try:
-        connection = psycopg.connect(
-            host=address.host,
-            port=address.port,
-            dbname=address.database,
-            user=address.user,
-            password=address.password,
-            autocommit=True,
-        )
-    except psycopg.OperationalError:
-        raise UnavailableError(
-            f"the database at {address.host}:{address.port} does not answer",
-            fix="check `cityledger status`; start the database or correct CITYLEDGER_DATABASE_URL",
-            code="database_unavailable",
-        ) from None
-    with connection:
-        connection.execute("SELECT pg_advisory_lock(%s)", [_LOCK])
-        yield
-
-
 def _environment(settings: Settings, key: SecretStr, inputs: Path) -> Mapping[str, str]:
     secrets = {"DATABASE_URL": settings.database_url, "S3_URL": settings.s3_url}
     return {
@@ -154,6 +136,7 @@ def _inspect(
     target_dir: Path,
     models: Sequence[ModelResult],
     released: Sequence[Release],
+    contracts: Mapping[str, Contract],
 ) -> Standardisation:
     """Read the snapshot that the build left, and what is in it."""
     with duck.connect(settings, lake=True, read_only=True) as connection:
@@ -174,12 +157,36 @@ def _inspect(
                     rows=row[0] if row else 0,
                 )
             )
+        history = tuple(_check_history(connection, settings, snapshot, released, contracts))
     return Standardisation(
         snapshot_id=snapshot,
         models=tuple(_with_rows(model, digests) for model in models),
         staged=tuple(staged),
         digests={table: digest.sha256 for table, digest in digests.items()},
+        results=history,
     )
+
+
+def _check_history(
+    connection: duckdb.DuckDBPyConnection,
+    settings: Settings,
+    snapshot: int,
+    released: Sequence[Release],
+    contracts: Mapping[str, Contract],
+) -> Iterator[RuleResult]:
+    """Judge the staging tables that have rules over all partitions."""
+    for dataset, contract in contracts.items():
+        partitions = [Partition.parse(r.partition) for r in released if r.dataset == dataset]
+        if partitions and any(rule.scope is Scope.HISTORY for rule in contract.rules):
+            yield from check_history(
+                contract,
+                connection.sql(
+                    f"SELECT * FROM lake.staging.stg_{contract.id.model}"
+                    f" AT (VERSION => {snapshot}) ORDER BY _partition, _source_row, _row_id"
+                ),
+                codes_dir=settings.contracts_dir / "codes",
+                as_of=max(partition.end for partition in partitions),
+            )
 
 
 def _staging_table(release: Release) -> str:
