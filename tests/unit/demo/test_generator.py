@@ -104,9 +104,7 @@ def test_another_seed_is_another_city_day(small: tuple[Delivery, ...]) -> None:
     assert same == {"transport/metro_trips_20260331.ctl"}, "only the row count may be the same"
 
 
-@pytest.mark.parametrize(
-    ("scale", "seed"), [(0, 1), (-1, 1), (101, 1), (float("nan"), 1), (1, -1)]
-)
+@pytest.mark.parametrize(("scale", "seed"), [(0, 1), (-1, 1), (101, 1), (float("nan"), 1), (1, -1)])
 def test_senseless_scale_or_seed_is_refused(tmp_path: Path, scale: float, seed: int) -> None:
     """Prevents an empty or endless drop folder from a slip of the finger."""
     with pytest.raises(BadInputError, match="scale"):
