@@ -9,7 +9,11 @@ import typer
 from rich.console import Console
 
 from cityledger import __version__
-from cityledger.cli import contract, demo, run, stack, status
+from cityledger.cli.contract import app as contract
+from cityledger.cli.demo import app as demo
+from cityledger.cli.run import mount as mount_run
+from cityledger.cli.stack import mount as mount_stack
+from cityledger.cli.status import mount as mount_status
 from cityledger.errors import CityLedgerError, Exit
 
 app = typer.Typer(
@@ -33,11 +37,11 @@ def _version(
         raise typer.Exit
 
 
-stack.mount(app)
-status.mount(app)
-run.mount(app)
-app.add_typer(contract.app, name="contract")
-app.add_typer(demo.app, name="demo")
+mount_stack(app)
+mount_status(app)
+mount_run(app)
+app.add_typer(contract, name="contract")
+app.add_typer(demo, name="demo")
 
 
 def main() -> None:

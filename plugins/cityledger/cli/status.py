@@ -38,12 +38,12 @@ def status(
     ✓ done, ‖ held for a steward, ✗ failed; a blank cell was never tried. Figures are rows.
     """
     parts = cityledger_stack.status()
+    matrix: list[MatrixRow] = []
+    trouble: UnavailableError | None = None
     try:
         matrix = Journal(Database.from_settings(get_settings())).matrix()
-    except UnavailableError as error:
-        matrix, trouble = [], error
-    else:
-        trouble = None
+    except UnavailableError as error:  # the parts are shown all the same: they say why
+        trouble = error
     rows = [row for row in matrix if dataset in (None, row.dataset)]
     if as_json:
         report = {
