@@ -47,7 +47,7 @@ FORBIDDEN = {
     r"::": "a cast by colons",
     r"\bqualify\b": "QUALIFY",
     r"\bexclude\s*\(": "EXCLUDE",
-    r"\b(list|arg_max|arg_min|strftime|regexp_matches|unnest|any_value)\s*\(": "an engine's function",
+    r"\b(list|arg_max|arg_min|strftime|regexp_matches|unnest|any_value)\s*\(": "own function",
     r"\bgroup by all\b": "GROUP BY ALL",
     r"\b(read_parquet|read_csv|read_json|getvariable)\b": "reading by engine's own function",
     r"\b(float|real)\b": "32-bit floats",

@@ -142,7 +142,8 @@ def _rule_results(validations: Sequence[Validation]) -> Iterator[Row]:
 
 
 def _areas(city: City) -> Iterator[Row]:
-    yield from _city_periods(city)
+    if city.code:
+        yield from _city_periods(city)
     for area in city.areas:
         yield {
             "code": area.code,

@@ -50,9 +50,17 @@ def publish(
         store: Where the files go.
 
     Raises:
-        CityLedgerError: the table's content is not what the build recorded.
+        CityLedgerError: the table's content is not what the build recorded, or the project has no
+            indicators.
         UnavailableError: database or object store do not answer.
     """
+    if TABLE not in standardisation.digests:
+        raise CityLedgerError(
+            "the dbt project builds no indicator table, so there is nothing to publish",
+            where=str(settings.dbt_project_dir),
+            fix=f"add the models {TABLE} and {CARDS}",
+            code="no_indicators",
+        )
     with duck.connect(settings, lake=True, read_only=True) as connection:
         content = table_digest(connection, TABLE, standardisation.snapshot_id)
         _check(content.sha256, standardisation)
@@ -83,8 +91,7 @@ def publish(
 
 
 def _check(found: str, standardisation: Standardisation) -> None:
-    recorded = standardisation.digests.get(TABLE)
-    if recorded is not None and recorded != found:
+    if standardisation.digests[TABLE] != found:
         raise CityLedgerError(
             "the indicator table is not what the build recorded",
             where=f"{TABLE} at snapshot {standardisation.snapshot_id}",

@@ -8,7 +8,7 @@ from pathlib import Path
 import duckdb
 from pydantic import SecretStr
 
-from cityledger.contracts.city import read_city
+from cityledger.contracts.city import City, read_city
 from cityledger.contracts.identity import Partition
 from cityledger.contracts.model import Contract, Scope
 from cityledger.contracts.registry import load_contracts
@@ -70,7 +70,7 @@ def standardise(
             releases=releases,
             validations=_validations(released, settings) if validations is None else validations,
             contracts=contracts,
-            city=read_city(settings.contracts_dir / "city.yaml"),
+            city=_city(settings.contracts_dir / "city.yaml"),
         )
         models = invoke(
             [
@@ -92,6 +92,11 @@ def _pseudonym_key(settings: Settings) -> SecretStr:
             code="pseudonym_key_missing",
         )
     return settings.pseudonym_key
+
+
+def _city(path: Path) -> City:
+    """The city; a house of contracts without one has neither areas nor departments."""
+    return read_city(path) if path.exists() else City(name="", code="", areas=(), departments=())
 
 
 def _validations(released: Sequence[Release], settings: Settings) -> list[Validation]:
