@@ -31,7 +31,7 @@ from cityledger.errors import BadInputError
 from cityledger.lifecycle.extract import extract
 from cityledger.lifecycle.parse import parse
 from cityledger.lifecycle.validate import validate
-from cityledger.records import Extraction, LandedObject, ObjectRef, Receipt, Validation
+from cityledger.records import Extraction, LandedObject, Receipt, Validation
 from cityledger.storage.keys import delivery_id
 from cityledger.storage.objects import ObjectStore
 from hypothesis import HealthCheck, given, settings
@@ -41,33 +41,6 @@ from quality_checks.suite import compile_suite
 
 DAY = "2026-03-31"
 HEAD = "办件编号,区划代码,费用\n"
-
-
-class FolderStore:
-    """The three methods of the object store that the stages use, on a folder."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.order: list[str] = []
-
-    @contextmanager
-    def open(self, ref: ObjectRef) -> Iterator[BinaryIO]:
-        with (self.folder / ref.bucket / ref.key).open("rb") as stream:
-            yield stream
-
-    def put_file(self, bucket: str, key: str, path: Path, **_: Any) -> ObjectRef:
-        self.order.append(key.rpartition("/")[2])
-        return self.put_bytes(bucket, key, path.read_bytes())
-
-    def put_bytes(self, bucket: str, key: str, data: bytes) -> ObjectRef:
-        path = self.folder / bucket / key
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(data)
-        sha256 = hashlib.sha256(data).hexdigest()
-        return ObjectRef(bucket=bucket, key=key, version_id=None, sha256=sha256, size=len(data))
-
-    def frame(self, ref: ObjectRef) -> pl.DataFrame:
-        return pl.read_parquet(self.folder / ref.bucket / ref.key)
 
 
 def rule(column: str, name: str, scope: Scope = Scope.ROW, **arguments: Any) -> RuleSpec:
@@ -108,11 +81,11 @@ def contract(**more: Any) -> Contract:
 class House:
     """Drop folder, spool, store and scratch space of one test."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, store: Any) -> None:
         self.folder = folder
+        self.store = store
         self.drop, self.spool = folder / "drop", folder / "spool"
         self.scratch = folder / "scratch"
-        self.store = FolderStore(folder / "store")
         self.drop.mkdir(parents=True)
 
     def put(self, name: str, data: bytes | str) -> None:
@@ -151,8 +124,8 @@ class House:
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> House:
-    return House(tmp_path)
+def house(tmp_path: Path, folder_store: Any) -> House:
+    return House(tmp_path, folder_store(tmp_path / "store"))
 
 
 def test_spool_holds_the_bytes_untouched(house: House) -> None:
@@ -387,9 +360,12 @@ def test_drift_is_kept(house: House) -> None:
         )
     )
 )
-def test_the_accounting_identity_holds(tmp_path_factory: Any, lines: list[str]) -> None:
+def test_the_accounting_identity_holds(
+    tmp_path_factory: pytest.TempPathFactory, folder_store: Any, lines: list[str]
+) -> None:
     """Prevents any mix of good, bad, odd and blank lines from breaking the identity."""
-    house = House(tmp_path_factory.mktemp("house"))
+    folder = tmp_path_factory.mktemp("house")
+    house = House(folder, folder_store(folder / "store"))
     house.put("cases.csv", HEAD + "\n".join(lines) + "\n")
     result = house.run(contract(gate=Gate(min_rows=0)))
     counts = result.accounting

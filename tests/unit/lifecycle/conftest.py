@@ -1,0 +1,45 @@
+"""An object store on a folder, for stages that only open and put."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import polars as pl
+import pytest
+from cityledger.records import ObjectRef
+
+
+class FolderStore:
+    """The methods of the object store that parse and validate use."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.order: list[str] = []
+
+    @contextmanager
+    def open(self, ref: ObjectRef) -> Iterator[BinaryIO]:
+        with (self.folder / ref.bucket / ref.key).open("rb") as stream:
+            yield stream
+
+    def put_file(self, bucket: str, key: str, path: Path, **_: Any) -> ObjectRef:
+        self.order.append(key.rpartition("/")[2])
+        return self.put_bytes(bucket, key, path.read_bytes())
+
+    def put_bytes(self, bucket: str, key: str, data: bytes) -> ObjectRef:
+        path = self.folder / bucket / key
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+        sha256 = hashlib.sha256(data).hexdigest()
+        return ObjectRef(bucket=bucket, key=key, version_id=None, sha256=sha256, size=len(data))
+
+    def frame(self, ref: ObjectRef) -> pl.DataFrame:
+        return pl.read_parquet(self.folder / ref.bucket / ref.key)
+
+
+@pytest.fixture(scope="session")
+def folder_store() -> Callable[[Path], FolderStore]:
+    return FolderStore
