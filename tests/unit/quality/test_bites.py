@@ -106,7 +106,7 @@ class House:
         for row in self.rows:
             if rule.rule in ("not_before", "at_least_column", "at_most_column", "compare"):
                 self._make_equal(row, *rule.columns[:2])
-            if rule.rule == "sum_of":
+            if rule.rule in ("sum_of", "at_least_sum"):
                 total = sum(float(row[name]) for name in rule.columns[1:])
                 row[rule.columns[0]] = f"{total:g}"
             if rule.rule == "birth_matches_id":
@@ -236,6 +236,7 @@ BREAK: Mapping[str, Breaker] = {
     "not_before": _earlier,
     "at_least_column": _shift(-1),
     "at_most_column": _shift(1),
+    "at_least_sum": _shift(-1),
     "compare": _compare,
     "sum_of": _shift(1),
     "required_if": _leave_out,
