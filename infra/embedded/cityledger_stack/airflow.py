@@ -63,6 +63,8 @@ _STATIC = {
     "DATABASE__SQL_ALCHEMY_POOL_SIZE": "3",
     "DATABASE__SQL_ALCHEMY_MAX_OVERFLOW": "12",
     "LOGGING__COLORED_CONSOLE_LOG": "False",
+    # Into the log that the supervisor rotates; one file per day and DAG file grows for ever.
+    "LOGGING__DAG_PROCESSOR_LOG_TARGET": "stdout",
     "LOGGING__FILE_TASK_HANDLER_NEW_FOLDER_PERMISSIONS": "0o700",
     "LOGGING__FILE_TASK_HANDLER_NEW_FILE_PERMISSIONS": "0o600",
     "OPENLINEAGE__TRANSPORT": json.dumps({"type": "cityledger.ledger.transport.LedgerTransport"}),
@@ -102,9 +104,6 @@ def environment(
         "API_AUTH__JWT_SECRET": credentials.airflow_jwt,
         "DATABASE__SQL_ALCHEMY_CONN": database_url,
         "LOGGING__BASE_LOG_FOLDER": str(layout.airflow / "logs"),
-        "LOGGING__DAG_PROCESSOR_CHILD_PROCESS_LOG_DIRECTORY": str(
-            layout.airflow / "logs" / "dag_processor"
-        ),
     }
     return {
         **clean_env(),
@@ -116,8 +115,8 @@ def environment(
         **_SILENT,
         "AIRFLOW_HOME": str(layout.airflow),
         **{f"AIRFLOW__{name}": value for name, value in options.items()},
-        "CITYLEDGER_HOME": str(layout.home),
         **_passed_on(os.environ),
+        "CITYLEDGER_HOME": str(layout.home),
         "NO_PROXY": ",".join(filter(None, (os.environ.get("NO_PROXY"), LOOPBACK, "localhost"))),
         MARKER: marker,
     }

@@ -13,7 +13,7 @@ from pydantic import SecretStr
 from cityledger_stack import airflow
 from cityledger_stack.credentials import Credentials, load_or_create
 from cityledger_stack.layout import Layout, postgres_place, write_private
-from cityledger_stack.plan import AIRFLOW, AIRFLOW_PARTS, DATABASE, OBJECTS
+from cityledger_stack.plan import AIRFLOW, AIRFLOW_PARTS, DATABASE, OBJECTS, PSEUDONYM_KEY
 from cityledger_stack.ports import LOOPBACK, pick
 from cityledger_stack.postgres import Postgres
 from cityledger_stack.processes import Child, spawn
@@ -34,7 +34,7 @@ def start(supervisor: Supervisor) -> None:
         CityLedgerError: A part cannot be started.
     """
     layout, plan = supervisor.layout, supervisor.plan
-    credentials = load_or_create(layout.secrets)
+    credentials = load_or_create(layout.secrets, needed_by=layout.postgres_dirs)
     ports = choose_ports(supervisor)
     database = None
     supervisor.say("starting database and object store")
@@ -117,6 +117,9 @@ def _urls(
         urls[OBJECTS] = f"http://{keys}@{LOOPBACK}:{ports['s3:s3']}"
     if plan.runs_airflow:
         urls[AIRFLOW] = f"http://admin:{one.airflow_admin}@{LOOPBACK}:{ports['api-server']}"
+    # Made once and kept: with another key every person would get another pseudonym.
+    if not os.environ.get(PSEUDONYM_KEY):
+        urls[PSEUDONYM_KEY] = one.pseudonym_key
     return urls
 
 

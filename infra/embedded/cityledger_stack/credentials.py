@@ -6,7 +6,7 @@ import base64
 import json
 import os
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
@@ -49,19 +49,32 @@ class Credentials:
     airflow_jwt: str
     airflow_api: str
     airflow_fernet: str
+    pseudonym_key: str
 
     def __repr__(self) -> str:
         return "Credentials(…)"
 
 
-def load_or_create(path: Path) -> Credentials:
+def load_or_create(path: Path, *, needed_by: Iterable[Path] = ()) -> Credentials:
     """Read the secrets file, adding what a newer version needs; create it when there is none.
 
+    Args:
+        path: The secrets file.
+        needed_by: Data folders that were created with the passwords in it.
+
     Raises:
-        BadInputError: The file is damaged. It is never replaced silently: the databases were
-            created with the passwords in it.
+        BadInputError: The file is damaged, or it is gone while data that needs it is there.
     """
     known = _read(path)
+    orphaned = next((folder for folder in needed_by if folder.exists()), None)
+    if not known and orphaned is not None:
+        raise BadInputError(
+            f"the file of generated passwords is missing, but {orphaned} was made with it",
+            where=str(path),
+            fix="restore it from a backup; to start over with empty databases delete the whole "
+            f"home folder and {orphaned}",
+            code="secrets_missing",
+        )
     names = [field.name for field in fields(Credentials)]
     complete = {name: known.get(name) or _MAKERS.get(name, _password)() for name in names}
     made = Credentials(**complete)

@@ -8,6 +8,7 @@ import os
 import pwd
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -186,16 +187,41 @@ def write_private(path: Path) -> Iterator[Path]:
         fresh.unlink(missing_ok=True)
 
 
-def try_lock(path: Path) -> int | None:
+def take_lock(path: Path, *, patience: float = 3.0) -> int | None:
     """Take the supervisor's lock; the kernel drops it when its holder ends, however.
+
+    Args:
+        path: The lock file.
+        patience: Seconds to go on trying, because `is_locked` looks by locking for a moment.
 
     Returns:
         An open descriptor to keep, or None when another process holds the lock.
     """
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(descriptor)
-        return None
+    deadline = time.monotonic() + patience
+    while not _flock(descriptor, fcntl.LOCK_EX):
+        if time.monotonic() > deadline:
+            os.close(descriptor)
+            return None
+        time.sleep(0.02)
     return descriptor
+
+
+def is_locked(path: Path) -> bool:
+    """Whether a supervisor holds the lock; any number of processes may ask at once."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        return False
+    try:
+        return not _flock(descriptor, fcntl.LOCK_SH)
+    finally:
+        os.close(descriptor)
+
+
+def _flock(descriptor: int, kind: int) -> bool:
+    try:
+        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

@@ -15,7 +15,7 @@ from cityledger.errors import BadInputError, UnavailableError
 from cityledger.settings import Settings, get_settings, home_dir
 
 from cityledger_stack import airflow, orphans
-from cityledger_stack.layout import Layout, try_lock
+from cityledger_stack.layout import Layout, is_locked
 from cityledger_stack.plan import PARTS, Plan
 from cityledger_stack.processes import Identity
 from cityledger_stack.state import PartState, StackState
@@ -72,6 +72,9 @@ def up(
 ) -> StackInfo:
     """Start the embedded stack; a running one is left as it is.
 
+    It is started anew only when other parts are wanted than those that run: Airflow as well, or a
+    part that the environment has made external or embedded meanwhile.
+
     Args:
         wait: Return when every part answers (else as soon as the supervisor runs).
         on_progress: Called with a short sentence whenever the start moves on.
@@ -86,8 +89,8 @@ def up(
     layout.create(settings.drop_dir, settings.spool_dir)
     tell = on_progress or (lambda _phase: None)
     state = _running_state(layout)
-    if state is not None and airflow and not state.airflow:
-        tell("restarting the stack with Airflow")
+    if state is not None and _embedded(state) != _wanted(state, airflow=airflow):
+        tell("restarting: other parts are wanted now")
         down()
         state = None
     already = state is not None
@@ -183,11 +186,7 @@ def _layout() -> Layout:
 
 def _running_state(layout: Layout) -> StackState | None:
     """The state of a living supervisor, else None."""
-    if not layout.lock.exists():
-        return None
-    lock = try_lock(layout.lock)
-    if lock is not None:
-        os.close(lock)
+    if not is_locked(layout.lock):
         return None
     deadline = time.monotonic() + _UNSEEN
     while time.monotonic() < deadline:
@@ -196,6 +195,16 @@ def _running_state(layout: Layout) -> StackState | None:
             return state
         time.sleep(0.05)
     return None
+
+
+def _embedded(state: StackState) -> set[str]:
+    return {name for name, part in state.parts.items() if not part.external}
+
+
+def _wanted(state: StackState, *, airflow: bool) -> set[str]:
+    # A caller that can do without Airflow does not take it away from others.
+    plan = Plan.from_environment(airflow=airflow or state.airflow)
+    return set(plan.embedded())
 
 
 def _spawn_supervisor(layout: Layout, *, airflow: bool) -> None:
@@ -207,6 +216,7 @@ def _spawn_supervisor(layout: Layout, *, airflow: bool) -> None:
             stdout=output,
             stderr=subprocess.STDOUT,
             cwd=layout.home,
+            env={**os.environ, "CITYLEDGER_HOME": str(layout.home)},
             start_new_session=True,
         )
 

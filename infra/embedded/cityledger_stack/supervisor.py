@@ -21,7 +21,7 @@ from types import FrameType
 from cityledger.errors import CityLedgerError, UnavailableError
 
 from cityledger_stack import bootstrap, orphans
-from cityledger_stack.layout import Layout, try_lock
+from cityledger_stack.layout import Layout, take_lock
 from cityledger_stack.logfiles import rotate
 from cityledger_stack.plan import AIRFLOW_PARTS, Plan
 from cityledger_stack.processes import Child, Identity, spawn
@@ -86,6 +86,10 @@ class Supervisor:
         except CityLedgerError as error:
             self.state.error = {"what": error.what, "where": error.where, "fix": error.fix}
             self.state.error["code"] = error.code
+            raise
+        except Exception as error:
+            kind = type(error).__name__
+            self.state.error = {"what": f"the supervisor failed unexpectedly: {kind}"}
             raise
         finally:
             self._stop_all()
@@ -240,7 +244,7 @@ def main() -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     layout = Layout(options.home)
     os.umask(0o077)
-    lock = try_lock(layout.lock)
+    lock = take_lock(layout.lock)
     if lock is None:
         log.info("another supervisor is running")
         return 0
