@@ -23,15 +23,7 @@ from cityledger.storage.objects import ObjectStore
 from quality_checks.suite import compile_suite
 
 CONTRACTS = PROJECT_DIR / "contracts"
-COUNTS = (
-    "declared",
-    "extracted",
-    "rejected",
-    "expected_rejects",
-    "parsed",
-    "quarantined",
-    "validated",
-)
+COUNTS = tuple(Accounting.model_fields)
 
 
 @pytest.fixture(scope="module")

@@ -125,6 +125,13 @@ def test_bombs_are_refused(read: Callable[..., Any], contract: Any) -> None:
         assert caught.value.code == "archive_bomb"
 
 
+def test_a_plain_file_beyond_the_bound_is_told(read: Callable[..., Any], contract: Any) -> None:
+    """Prevents a plain file from being called an archive, or from being read without bound."""
+    with pytest.raises(BadInputError) as caught:
+        read(CSV, contract(max_bytes=20))
+    assert caught.value.code == "too_large"
+
+
 def test_empty_and_encrypted_archives(read: Callable[..., Any]) -> None:
     """Prevents an empty delivery from passing, and a traceback about a password."""
     for data, name in ((zipped({}), "a.zip"), (tarred({}), "a.tar")):

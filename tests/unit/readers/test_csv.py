@@ -116,6 +116,13 @@ def test_delimiter_is_the_one_that_shows_the_header(
     assert result.values == [tuple(row) for row in rows[1:]]
 
 
+def test_a_delimiter_of_several_bytes_is_refused(read: Callable[..., Any], contract: Any) -> None:
+    """Prevents cutting inside a character when the contract names a full-width comma."""
+    with pytest.raises(BadInputError) as caught:
+        read(HEAD.encode(), contract(delimiter="，"))
+    assert caught.value.code == "bad_delimiter"
+
+
 def test_stray_quotes_stay_text(read: Callable[..., Any]) -> None:
     """Prevents an inch mark from swallowing the following lines."""
     result = read((HEAD + 'a,5" 管,1\nb,"好",2\nc, "x",3\n').encode())

@@ -98,7 +98,7 @@ def members(
 
     Raises:
         BadInputError: ``archive_bomb``, ``truncated_archive``, ``bad_archive``,
-            ``encrypted_archive`` or ``empty_archive``.
+            ``encrypted_archive``, ``empty_archive`` or ``too_large``.
     """
     magic = stream.read(4)
     stream.seek(0)
@@ -108,8 +108,15 @@ def members(
         yield from _zip_members(stream, name, size, max_bytes)
     elif name.lower().endswith(".tar"):
         yield from _tar_members(stream, name, size, max_bytes)
+    elif size > max_bytes:
+        raise BadInputError(
+            f"the file has {size} bytes, more than the {max_bytes} that the contract allows",
+            where=name,
+            fix="have it handed in in smaller parts, or raise maxBytes in the contract",
+            code="too_large",
+        )
     else:
-        yield Member(None, Bounded(stream, max_bytes, size, name))
+        yield Member(None, stream)
 
 
 def _is_workbook(stream: BinaryIO, format_: str) -> bool:

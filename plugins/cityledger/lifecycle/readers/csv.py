@@ -9,7 +9,7 @@ from itertools import chain
 import polars as pl
 
 from cityledger.contracts.model import Contract
-from cityledger.errors import CityLedgerError
+from cityledger.errors import BadInputError, CityLedgerError
 from cityledger.lifecycle.readers.base import ByteStream, Chunk
 from cityledger.lifecycle.readers.encoding import decode_blocks, not_empty
 from cityledger.lifecycle.readers.headers import HEADER_SEARCH_ROWS, Header, locate, match
@@ -67,6 +67,13 @@ class _Head:
 def _find_header(first: bytes, contract: Contract, where: str) -> _Top:
     layout = contract.layout
     wanted = _DELIMITERS if layout.delimiter == "auto" else (layout.delimiter,)
+    if any(len(delimiter.encode()) != 1 for delimiter in wanted):
+        raise BadInputError(
+            f"'{layout.delimiter}' is no delimiter: it must be one ASCII character",
+            where=str(contract.path),
+            fix="set delimiter: auto, or the character itself",
+            code="bad_delimiter",
+        )
     heads = {delimiter: _head(first, delimiter) for delimiter in wanted}
     # The delimiter that shows most of the contract's columns; the first of equals.
     best = max(wanted, key=lambda delimiter: locate(heads[delimiter].rows, contract)[1])
