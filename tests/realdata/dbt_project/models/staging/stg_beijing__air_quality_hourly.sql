@@ -1,0 +1,23 @@
+{{ stage(
+    dataset='beijing.air_quality_hourly',
+    columns=[
+        ('row_no', 'bigint'),
+        ('year', 'bigint'),
+        ('month', 'bigint'),
+        ('day', 'bigint'),
+        ('hour', 'bigint'),
+        ('pm25', 'double'),
+        ('pm10', 'double'),
+        ('so2', 'double'),
+        ('no2', 'double'),
+        ('co', 'double'),
+        ('o3', 'double'),
+        ('temperature', 'double'),
+        ('pressure', 'double'),
+        ('dew_point', 'double'),
+        ('rain', 'double'),
+        ('wind_direction', 'string'),
+        ('wind_speed', 'double'),
+        ('station', 'string'),
+    ],
+) }}
