@@ -16,7 +16,7 @@ from quality_checks.compiled import Suite
 from quality_checks.rules import all_rules
 from quality_checks.rules.base import Call, Rule
 from quality_checks.session import BoundRule
-from quality_checks.values import value_type_of
+from quality_checks.values import all_value_types, value_type_of
 from quality_checks.values.base import Context, OutputType, Reading, ValueType
 
 Codes = Callable[[str], CodeList]
@@ -60,9 +60,9 @@ class _Compiler:
         try:
             kind = value_type_of(column)
         except KeyError:
-            raise self._bad_column(
-                column, f"no value type is called '{column.semantic_type}'", "see docs/values"
-            ) from None
+            known = ", ".join(sorted(all_value_types()))
+            what = f"no value type is called '{column.semantic_type}'"
+            raise self._bad_column(column, what, f"use one of {known}") from None
         if column.type not in kind.logical_types:
             allowed = " or ".join(logical.value for logical in kind.logical_types)
             raise self._bad_column(

@@ -45,9 +45,12 @@ FORMATS = (
     "%Y年%m月%d日 %H:%M",
     "%Y.%m.%d %H:%M:%S",
     "%Y.%m.%d %H:%M",
+    "%Y-%m-%dT%H:%M:%S%.f%#z",
+    "%Y-%m-%d %H:%M:%S%.f%#z",
+    "%Y-%m-%dT%H:%M%#z",
 )
 _DAYS = ("%Y-%m-%d", "%Y/%m/%d", "%Y%m%d", "%Y年%m月%d日", "%Y.%m.%d")
-_ZONED = ("%Y-%m-%dT%H:%M:%S%.f%#z", "%Y-%m-%d %H:%M:%S%.f%#z", "%Y-%m-%dT%H:%M%#z")
+_OFFSET = "%#z"
 _ZONE = "Asia/Shanghai"
 _LAST_MIDNIGHT = r"[T ]24:00(?::00)?$"
 _EXCEL = r"^[2-7]\d{4}\.\d+$"
@@ -67,7 +70,7 @@ class Timestamp(ValueType):
         given = without_tokens(text, context.null_tokens)
 
         def quick(texts: pl.Series) -> pl.Series:
-            return best_format(texts, formats, parse_datetime)
+            return best_format(texts, formats, _parse)
 
         def slow(texts: pl.Series) -> pl.DataFrame:
             return _slow(texts, formats)
@@ -82,8 +85,11 @@ def _slow(texts: pl.Series, formats: tuple[str, ...]) -> pl.DataFrame:
     late = clean.str.contains(_LAST_MIDNIGHT)
     clean = clean.str.replace(_LAST_MIDNIGHT, " 00:00:00")
     value = pl.Series("value", [None], pl.Datetime("us")).new_from_index(0, len(clean))
-    for read in (*(_plain(pattern) for pattern in (*formats, *_DAYS)), _zoned, _excel):
-        value = value.zip_with(value.is_not_null(), read(clean)) if value.null_count() else value
+    for read in (*(_by_format(pattern) for pattern in (*formats, *_DAYS)), _excel):
+        still = value.is_null()
+        if not still.any():
+            break
+        value = value.scatter(still.arg_true(), read(clean.filter(still)))
     column = pl.col("value")
     return pl.DataFrame({"value": value, "late": late}).select(
         value=pl.when(pl.col("late")).then(column + pl.duration(days=1)).otherwise(column),
@@ -101,17 +107,17 @@ def _clean(texts: pl.Series) -> pl.Series:
     )
 
 
-def _plain(pattern: str) -> Callable[[pl.Series], pl.Series]:
-    return lambda texts: parse_datetime(texts, pattern)
+def _by_format(pattern: str) -> Callable[[pl.Series], pl.Series]:
+    return lambda texts: _parse(texts, pattern)
 
 
-def _zoned(texts: pl.Series) -> pl.Series:
+def _parse(texts: pl.Series, pattern: str) -> pl.Series:
+    """Parse by one format; an offset is turned into the wall clock."""
+    if not pattern.endswith(_OFFSET):
+        return parse_datetime(texts, pattern)
     texts = texts.str.replace(r"[zZ]$", "+00:00")
-    found = pl.Series("value", [None], pl.Datetime("us", _ZONE)).new_from_index(0, len(texts))
-    for pattern in _ZONED:
-        value = texts.str.to_datetime(pattern, strict=False, time_unit="us", time_zone="UTC")
-        found = found.zip_with(found.is_not_null(), value.dt.convert_time_zone(_ZONE))
-    return found.dt.replace_time_zone(None)
+    value = texts.str.to_datetime(pattern, strict=False, time_unit="us", time_zone="UTC")
+    return value.dt.convert_time_zone(_ZONE).dt.replace_time_zone(None)
 
 
 def _excel(texts: pl.Series) -> pl.Series:
