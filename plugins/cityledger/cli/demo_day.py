@@ -32,6 +32,8 @@ _COLOURS = {
     IndicatorStatus.AT_RISK: "yellow",
     IndicatorStatus.MISSED: "red",
 }
+#: Columns of a terminal that has room for the English names beside the Chinese ones.
+_WIDE = 120
 _STATE_COLOURS = {"success": "green", "failed": "red", "running": "cyan", "queued": "dim"}
 
 
@@ -98,7 +100,7 @@ def _progress(view: DayView) -> Table:
 
 def _print(console: Console, summary: DaySummary, login: dict[str, str]) -> None:
     console.print(_dataset_table(summary))
-    console.print(_indicator_table(summary))
+    console.print(_indicator_table(summary, wide=console.width >= _WIDE))
     console.print(_stage_table(summary))
     over = summary.overhead
     console.print(
@@ -107,18 +109,20 @@ def _print(console: Console, summary: DaySummary, login: dict[str, str]) -> None
         f"{over.waiting:.1f} s (means of {over.tasks} tasks)",
         soft_wrap=True,
     )
-    console.print(f"\nAirflow  {login['url']}  user {login['user']}  password {login['password']}")
+    console.print(f"\nAirflow   {login['url']}")
+    console.print(f"sign in   {login['user']}  {login['password']}", soft_wrap=True)
     console.print(
-        "The datasets' schedules are paused again: after its day nobody delivers to the demo city."
+        "The datasets' schedules are paused again: after its day nobody delivers to the demo city.",
+        soft_wrap=True,
     )
-    console.print("status: cityledger status    stop: cityledger down (or make down)")
+    console.print("status    cityledger status\nstop      cityledger down")
 
 
 def _dataset_table(summary: DaySummary) -> Table:
     table = Table(box=None, header_style="dim")
-    table.add_column("dataset")
-    table.add_column("partition")
-    for title in ("records in", "good", "quarantined", "rejected", "foreseen"):
+    for title in ("dataset", "partition"):
+        table.add_column(title, no_wrap=True)
+    for title in ("in", "good", "quarantined", "rejected", "foreseen"):
         table.add_column(title, justify="right")
     for row in summary.datasets:
         counts = (
@@ -132,20 +136,22 @@ def _dataset_table(summary: DaySummary) -> Table:
     return table
 
 
-def _indicator_table(summary: DaySummary) -> Table:
+def _indicator_table(summary: DaySummary, *, wide: bool) -> Table:
     table = Table(box=None, header_style="dim")
-    for title in ("indicator", "", "period", "value", "target", "status"):
-        table.add_column(title, justify="right" if title in ("value", "target") else "left")
+    table.add_column("indicator", no_wrap=True)
+    if wide:
+        table.add_column("", no_wrap=True)
+    table.add_column("period")
+    for title in ("value", "target"):
+        table.add_column(title, justify="right", no_wrap=True)
+    table.add_column("status", no_wrap=True)
     for value in summary.indicators:
-        colour = _COLOURS.get(value.status, "dim")
-        shown = "" if value.value is None else f"{value.value} {value.unit}"
         table.add_row(
-            value.name,
-            value.name_en,
+            *([value.name, value.name_en] if wide else [value.name]),
             value.period,
-            shown,
+            "" if value.value is None else f"{value.value} {value.unit}",
             value.target or "",
-            Text(value.status.value, colour),
+            Text(value.status.value, _COLOURS.get(value.status, "dim")),
         )
     return table
 
