@@ -61,10 +61,11 @@ def status(
 
 
 def _parts_table(parts: list[cityledger_stack.PartStatus]) -> Table:
-    table = Table("part", "state", "address", "pid", "restarts", box=None, title_justify="left")
+    table = Table("part", "state", "address", "pid", "restarts", "note", box=None)
     for part in parts:
         pid = "external" if part.external else str(part.pid or "")
-        table.add_row(part.name, part.state, part.address or "", pid, str(part.restarts or ""))
+        restarts = str(part.restarts or "")
+        table.add_row(part.name, part.state, part.address, pid, restarts, part.note)
     return table
 
 
