@@ -154,7 +154,8 @@
         inner join {{ ref('dim_area') }} as areas
             on
                 (areas.level = 'city' or (cards.is_per_district and periods.period is not null))
-                and coalesce(periods.period_end, areas.valid_to) between areas.valid_from and areas.valid_to
+                and coalesce(periods.period_end, date '9999-12-31')
+                between areas.valid_from and areas.valid_to
     ),
 
     valued as (

@@ -15,6 +15,7 @@ from cityledger.records import ModelResult
 from cityledger.settings import PROJECT_DIR
 
 _BAD = {"error", "fail", "runtime error"}
+_HEADING = re.compile(r"\w+ Error( in .*)?$")
 _QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"|\([^()]*\)")
 
 
