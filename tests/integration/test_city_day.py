@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import cityledger_stack
 import pytest
 from cityledger.contracts.identity import DatasetId
 from cityledger.demo.airflow_client import AirflowClient, wait_until
@@ -30,7 +31,7 @@ from cityledger.storage.objects import ObjectStore
 from pydantic import SecretStr
 from sqlalchemy import select
 
-from tests.conftest import StackHome, stack_environment
+from tests.conftest import stack_environment
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(900)]
 
@@ -82,10 +83,11 @@ class City:
 
 
 @pytest.fixture(scope="module")
-def city(stack_home: StackHome) -> Iterator[City]:
+def city(stack_home: Path) -> Iterator[City]:
     """The demo day, during which two task processes are killed."""
     began = datetime.now(UTC).isoformat()
-    with stack_environment(stack_home.home):
+    with stack_environment(stack_home):
+        cityledger_stack.up()
         settings = get_settings()
         key = generate(settings.drop_dir, scale=SCALE, seed=SEED)
         places = [(one.dataset, one.partition) for one in key.deliveries]
