@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 import polars as pl
-from cityledger.contracts.model import ColumnType
+from cityledger.contracts.model import ColumnType, Scope
 
 from quality_checks.rules.base import Call, Example, row_rule
 
@@ -50,6 +50,7 @@ def literal(call: Call, name: str, column: str) -> Any:
     gb_code="0302",
     source="GB/T 36344 0302 数据格式合规性; the value type's own standard",
     skips_null=False,
+    scopes=(Scope.ROW,),
     example=Example(good={"a": [1]}, bad={"a": [None], "__reason__a": ["format"]}),
 )
 def type(call: Call) -> pl.Expr:  # noqa: A001 - rules are named as contracts name them
@@ -64,7 +65,7 @@ def type(call: Call) -> pl.Expr:  # noqa: A001 - rules are named as contracts na
     example=Example(good={"a": [1]}, bad={"a": [None]}),
 )
 def not_null(call: Call) -> pl.Expr:
-    """There is a value."""
+    """There is a value; a text that could not be read is none for anybody downstream."""
     return call.value.is_not_null()
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from datetime import date
-from decimal import Decimal
 from typing import Any
 
 import polars as pl
 from cityledger.contracts.model import ColumnType
 
 from quality_checks.rules.base import Call, CannotCheckError, Example, total_rule
+from quality_checks.rules.comparisons import adds_up
 
 GROUP_MARKER = "group"
 """What parsing writes into ``_marker`` for a group heading with a declared count (``_count``)."""
@@ -149,7 +149,7 @@ class _SumOfParts:
         self._value = call.value
         self._total = selection(call, "total")
         self._parts = selection(call, "parts")
-        self._tolerance = Decimal(str(call.get("tolerance", 0)))
+        self._tolerance = float(call.get("tolerance", 0))
         self._sums: pl.DataFrame | None = None
 
     def add(self, batch: pl.DataFrame) -> None:
@@ -171,7 +171,7 @@ class _SumOfParts:
             sums = sums.filter((pl.col("totals") > 0) & (pl.col("part_rows") > 0))
         if sums.is_empty():
             raise CannotCheckError("no group has both a total row and parts")
-        return sums, (pl.col("total") - pl.col("parts")).abs() <= self._tolerance
+        return sums, adds_up(pl.col("total"), pl.col("parts"), self._tolerance)
 
 
 def selection(call: Call, name: str) -> pl.Expr:

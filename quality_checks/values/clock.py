@@ -38,7 +38,6 @@ class Time(ValueType):
 
     name = "time"
     logical_types = (ColumnType.TIME,)
-    options = ("format",)
 
     def read(self, text: pl.Expr, column: Column, context: Context) -> Reading:
         """``HH:MM:SS`` natively, the rest by pattern."""

@@ -7,9 +7,11 @@ from typing import Any
 import polars as pl
 import pytest
 from cityledger.contracts.model import ColumnType, Scope
+from cityledger.settings import PROJECT_DIR
 
 from quality_checks.rules import all_rules, catalogue
 from quality_checks.rules.base import Form, Rule
+from quality_checks.values import all_value_types
 
 KINDS = {
     pl.String: "string",
@@ -97,6 +99,8 @@ def test_documentation_is_complete(rule_: Rule) -> None:
         ("length", {"a": ["云", "云港", None]}, {"minimum": 2}, 1),
         ("not_before", {"a": [None, "x"], "b": ["x", None]}, {}, 0),
         ("sum_of", {"a": [0.3], "b": [0.1], "c": [0.2]}, {"tolerance": 0.001}, 0),
+        ("sum_of", {"a": [0.3], "b": [0.1], "c": [0.2]}, {}, 0),
+        ("sum_of", {"a": [0.31], "b": [0.1], "c": [0.2]}, {}, 1),
         ("sum_of", {"a": [3, None], "b": [None, 1], "c": [None, 1]}, {}, 0),
         ("compare", {"a": [1, 2, None]}, {"operator": "<", "value": 2}, 1),
         ("required_if", {"a": [None, None], "b": [True, False]}, {"equals": True}, 1),
@@ -196,3 +200,17 @@ def test_third_party_rules_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_all_types_are_covered_by_the_table_above() -> None:
     """KINDS maps what examples use; a new logical type must not slip through unjudged."""
     assert set(KINDS.values()) <= {kind.value for kind in ColumnType}
+
+
+def test_the_readme_lists_what_there_is() -> None:
+    """A page that names rules which are gone, or hides new ones, sends authors the wrong way."""
+    page = (PROJECT_DIR / "quality_checks" / "README.md").read_text(encoding="utf-8")
+    for name, found in all_rules().items():
+        row = next(line for line in page.splitlines() if line.startswith(f"| `{name}` | 0"))
+        assert f"| {found.gb_code} |" in row
+        assert all(f"`{argument}`" in row for argument in found.arguments)
+    for name, kind in all_value_types().items():
+        assert any(
+            line.startswith(f"| `{name}` |") and all(f"`{o}`" in line for o in kind.options)
+            for line in page.splitlines()
+        )

@@ -259,7 +259,7 @@ texts = st.one_of(
 )
 
 
-@settings(deadline=None, max_examples=50)
+@settings(deadline=None, max_examples=25)
 @given(st.lists(texts, max_size=20))
 def test_reading_keeps_every_row_in_its_place(suite, column, rule, values) -> None:
     """Whatever a department writes: no exception, no lost value, no shifted row."""
