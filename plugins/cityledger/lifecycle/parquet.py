@@ -62,4 +62,12 @@ def _repetitive(frame: pl.DataFrame) -> list[str]:
 
 
 def _writer(path: Path, schema: pa.Schema, repetitive: list[str]) -> Any:
-    return pq.ParquetWriter(path, schema, compression="snappy", use_dictionary=repetitive)
+    # Staging reads whole files, so smallest and largest texts would be computed for nobody.
+    texts = {field.name for field in schema if pa.types.is_large_string(field.type)}
+    return pq.ParquetWriter(
+        path,
+        schema,
+        compression="snappy",
+        use_dictionary=repetitive,
+        write_statistics=[field.name for field in schema if field.name not in texts],
+    )
