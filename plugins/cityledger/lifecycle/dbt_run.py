@@ -148,9 +148,7 @@ def _layer(result: Mapping[str, Any]) -> str:
 def _without_values(message: str) -> str:
     """The first telling line, without quoted or bracketed text: engines quote the data's values."""
     lines = [line.strip() for line in message.splitlines() if line.strip()]
-    told = [
-        line for line in lines if not re.match(r"(Runtime|Compilation|Database) Error in", line)
-    ]
+    told = [line for line in lines if not _HEADING.match(line)]
     return _QUOTED.sub("…", (told or lines or [""])[0])
 
 
