@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import pytest
 from cityledger.lifecycle.pipeline import Worker, ahead
@@ -34,8 +34,7 @@ def test_a_consumer_that_stops_closes_the_source() -> None:
 
     def source() -> Iterator[int]:
         try:
-            for number in range(1_000_000):
-                yield number
+            yield from range(1_000_000)
         finally:
             closed.set()
 
@@ -63,12 +62,12 @@ def test_an_error_of_the_worker_reaches_the_producer() -> None:
         raise OSError("disk full")
 
     with pytest.raises(OSError, match="disk full"):
-        _feed(fail, 10_000)
+        _feed(fail, range(10_000))
 
 
-def _feed(work: object, count: int) -> None:
-    with Worker(work) as worker:  # type: ignore[arg-type]
-        for number in range(count):
+def _feed(work: Callable[[int], None], items: Iterable[int]) -> None:
+    with Worker(work) as worker:
+        for number in items:
             worker.put(number)
 
 
@@ -79,6 +78,5 @@ def test_an_error_of_the_producer_wins() -> None:
         yield 1
         raise KeyError("first")
 
-    with pytest.raises(KeyError, match="first"), Worker(lambda _: None) as worker:
-        for number in broken():
-            worker.put(number)
+    with pytest.raises(KeyError, match="first"):
+        _feed(lambda _: None, broken())
