@@ -211,13 +211,16 @@ def test_every_task_tells_what_it_read_and_wrote(city: City) -> None:
     """Lineage that misses a task, or names a temporary path, proves nothing."""
     seen = _lineage(city)
     landing, validated = "s3://landing/", "s3://validated/"
+    delivered: dict[str, set[str]] = defaultdict(set)
+    for answer in city.key.deliveries:
+        delivered[answer.dataset] |= {f"drop://{file.path}" for file in answer.files}
     for dataset, _ in city.deliveries:
         identity = DatasetId.parse(dataset)
         extract, validate, release = (seen[f"{identity.dag_id}.{task}"] for task in TASKS)
         for task in (extract, validate, release):
             assert task.states >= {"START", "COMPLETE"}
-        assert all(name.startswith("file/") for name in extract.inputs)
-        assert str(city.settings.drop_dir) in next(iter(extract.inputs))
+        assert extract.inputs
+        assert extract.inputs <= delivered[dataset]
         assert extract.outputs == validate.inputs != set()
         assert all(name.startswith(f"{landing}{identity.prefix}/") for name in extract.outputs)
         good = {name for name in validate.outputs if name.startswith(validated)}
@@ -293,6 +296,21 @@ def test_a_held_batch_waits_for_the_steward_and_goes_on(city: City, airflow: Air
     assert release.decision is not None
     assert (release.decision.decided_by, release.decision.reason) == ("admin", "recounted by hand")
     _eventually(lambda: city.journal.pending() == [])
+
+
+def test_a_backfill_means_the_days_that_the_user_wrote(city: City, airflow: AirflowClient) -> None:
+    """Airflow hands the range over in UTC; a day's shift would miss the first or the last file."""
+    body = {
+        "dag_id": DatasetId.parse(METRO).dag_id,
+        "from_date": "2026-01-01T00:00:00Z",
+        "to_date": "2026-01-03T00:00:00Z",
+    }
+    planned = airflow._call("POST", "/api/v2/backfills/dry_run", json=body)["backfills"]
+    assert [run["partition_key"] for run in planned] == ["2026-01-01", "2026-01-02", "2026-01-03"]
+    body["dag_id"] = DatasetId.parse("environment.air_quality").dag_id
+    body["to_date"] = "2026-03-31T00:00:00Z"
+    planned = airflow._call("POST", "/api/v2/backfills/dry_run", json=body)["backfills"]
+    assert [run["partition_key"] for run in planned] == ["2026-01", "2026-02", "2026-03"]
 
 
 def _task_state(airflow: AirflowClient, since: str, run_id: str, task_id: str) -> str | None:
