@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
+from pathlib import Path
 from typing import Any, Self
 from uuid import uuid4
 
@@ -21,9 +22,15 @@ from cityledger.contracts.identity import Partition
 from cityledger.contracts.model import Contract
 from cityledger.contracts.registry import load_contracts
 from cityledger.errors import BadInputError, CityLedgerError
-from cityledger.ledger.identity import Data, contract_fields, file_data, object_data
+from cityledger.ledger.identity import (
+    Data,
+    contract_fields,
+    file_data,
+    object_data,
+    table_data,
+)
 from cityledger.ledger.journal import Journal
-from cityledger.ledger.lineage import Emitter, Parent, StageRun
+from cityledger.ledger.lineage import Emitter, Origin, Parent, StageRun
 from cityledger.records import (
     Decision,
     Outcome,
@@ -48,6 +55,7 @@ Progress = Callable[[int], None]
 class _Attempt:
     """What a stage attempt has to tell when it ends."""
 
+    run: StageRun
     status: str = "success"
     delivery: str | None = None
     inputs: Sequence[Data] = ()
@@ -241,15 +249,16 @@ class Runner:
             if not full_refresh and not self.journal.pending():
                 self._skip((Stage.STANDARDISE,), CITY, ALL, None)
                 return None
-            releases = self.journal.released()
+            releases, target = self.journal.released(), self.settings.home / "dbt"
             with self._stage(Stage.STANDARDISE, CITY, ALL) as attempt:
                 attempt.inputs = [object_data(one.validated, rows=one.rows) for one in releases]
                 result = standardise(
                     releases,
                     settings=self.settings,
-                    target_dir=self.settings.home / "dbt",
+                    target_dir=target,
                     full_refresh=full_refresh,
                 )
+                self._emit_models(attempt.run, result, releases, target)
                 self.journal.save_standardisation(result, releases)
                 attempt.detail = {"snapshot_id": result.snapshot_id, "models": len(result.models)}
             return result
@@ -269,6 +278,7 @@ class Runner:
                 self._skip((Stage.PUBLISH,), CITY, ALL, None)
                 return done
             with self._stage(Stage.PUBLISH, CITY, ALL) as attempt:
+                attempt.inputs = [self._table("indicators.fct_indicator_value", newest)]
                 publication = publish(newest, settings=self.settings, store=self.store)
                 self.journal.save_publication(publication)
                 attempt.outputs = [object_data(one) for one in publication.objects]
@@ -276,6 +286,29 @@ class Runner:
                     mode="json", include={"snapshot_id", "rows", "content_sha256"}
                 )
             return publication
+
+    def _emit_models(
+        self, run: StageRun, result: Standardisation, releases: Sequence[Release], target: Path
+    ) -> None:
+        """Tell the ledger which tables each table was built from: one run per model."""
+        from cityledger.lifecycle.standardise import model_lineage
+
+        build = Origin(self.settings.lineage_namespace, run.job_name, run.run_id)
+        root = (self.parent.root or self.parent.job) if self.parent else None
+        parent = Parent(build, root)
+        for model in model_lineage(target):
+            child = StageRun(Stage.STANDARDISE, model.output, ALL, parent=parent)
+            objects = [object_data(r.validated) for r in releases if r.dataset in model.datasets]
+            self.emitter.start(child)
+            self.emitter.complete(
+                child,
+                inputs=[*objects, *(self._table(name, result) for name in model.inputs)],
+                outputs=[self._table(model.output, result)],
+            )
+
+    def _table(self, name: str, build: Standardisation) -> Data:
+        rows = {f"{model.layer}.{model.name}": model.rows for model in build.models}
+        return table_data(self.database.address, name, build.snapshot_id, rows=rows.get(name))
 
     def _receipt(self, dataset: str, partition: str, delivery: str | None) -> Receipt:
         for receipt in reversed(self.journal.receipts(dataset, partition)):
@@ -309,27 +342,25 @@ class Runner:
         self, stage: Stage, dataset: str, partition: str, contract: Contract | None = None
     ) -> Iterator[_Attempt]:
         run = StageRun(stage, dataset, partition, contract=contract, parent=self.parent)
-        attempt, started = _Attempt(), datetime.now(UTC)
+        attempt, started = _Attempt(run), datetime.now(UTC)
         self.emitter.start(run)
         try:
             yield attempt
         except BaseException as error:
             self.emitter.fail(run, error, inputs=attempt.inputs)
-            self._record_failure(run, attempt, started, error)
+            self._record_failure(attempt, started, error)
             raise
         self.emitter.complete(run, inputs=attempt.inputs, outputs=attempt.outputs)
-        self.journal.record(_outcome(run, attempt, started))
+        self.journal.record(_outcome(attempt, started))
 
-    def _record_failure(
-        self, run: StageRun, attempt: _Attempt, started: datetime, error: BaseException
-    ) -> None:
+    def _record_failure(self, attempt: _Attempt, started: datetime, error: BaseException) -> None:
         attempt.status = "failure"
         if isinstance(error, CityLedgerError):
             reason = {"error_code": error.code, "error": str(error)}
         else:  # a foreign exception's text may hold values of rows or secrets
             name = type(error).__name__
             reason = {"error_code": name, "error": f"unexpected {name}"}
-        outcome = _outcome(run, attempt, started).model_copy(update=reason)
+        outcome = _outcome(attempt, started).model_copy(update=reason)
         try:
             self.journal.record(outcome)
         except CityLedgerError as second:
@@ -340,8 +371,8 @@ class Runner:
     ) -> None:
         for stage in stages:
             run = StageRun(stage, dataset, partition)
-            attempt = _Attempt(status="skipped", delivery=delivery)
-            self.journal.record(_outcome(run, attempt, datetime.now(UTC)))
+            attempt = _Attempt(run, status="skipped", delivery=delivery)
+            self.journal.record(_outcome(attempt, datetime.now(UTC)))
 
 
 def _period(contract: Contract, partition: str) -> Partition:
@@ -376,12 +407,12 @@ def _validated(validation: Validation, contract: Contract) -> list[Data]:
     return [good, *aside]
 
 
-def _outcome(run: StageRun, attempt: _Attempt, started: datetime) -> Outcome:
+def _outcome(attempt: _Attempt, started: datetime) -> Outcome:
     return Outcome(
-        run_id=run.run_id,
-        stage=run.stage,
-        dataset=run.dataset,
-        partition=run.partition,
+        run_id=attempt.run.run_id,
+        stage=attempt.run.stage,
+        dataset=attempt.run.dataset,
+        partition=attempt.run.partition,
         status=attempt.status,
         started_at=started,
         ended_at=datetime.now(UTC),
