@@ -5,7 +5,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 SCALE  ?= 1
-SEED   ?= 7
+SEED   ?= 1
 
 .DEFAULT_GOAL := help
 .PHONY: help setup lock demo up down status test lint format unit bench realdata clean
