@@ -1,0 +1,8 @@
+"""``make bench``: every benchmark, one after the other."""
+
+from __future__ import annotations
+
+from tests.benchmarks import bench_ingest
+
+if __name__ == "__main__":
+    bench_ingest.main()
