@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import date
 from typing import Any
 
 import httpx
@@ -112,3 +113,24 @@ def test_waiting_ends() -> None:
     failure = CityLedgerError("it never happened")
     with pytest.raises(CityLedgerError, match="never"):
         wait_until(lambda: False, seconds=0.01, every=0.001, failure=failure)
+
+
+def test_a_backfill_names_whole_days() -> None:
+    """Airflow reads the bounds as moments; a bare date is refused."""
+    asked: list[dict[str, Any]] = []
+
+    def handle(request: httpx.Request) -> httpx.Response:
+        if request.url.path == "/auth/token":
+            return httpx.Response(201, json={"access_token": "t"})
+        asked.append(json.loads(request.content))
+        return httpx.Response(200, json={"id": 1})
+
+    client(handle).backfill("d", date(2019, 12, 1), date(2020, 12, 8), max_active_runs=16)
+    assert asked == [
+        {
+            "dag_id": "d",
+            "from_date": "2019-12-01T00:00:00Z",
+            "to_date": "2020-12-08T00:00:00Z",
+            "max_active_runs": 16,
+        }
+    ]
