@@ -308,9 +308,10 @@ def test_a_backfill_means_the_days_that_the_user_wrote(city: City, airflow: Airf
     planned = airflow._call("POST", "/api/v2/backfills/dry_run", json=body)["backfills"]
     assert [run["partition_key"] for run in planned] == ["2026-01-01", "2026-01-02", "2026-01-03"]
     body["dag_id"] = DatasetId.parse("environment.air_quality").dag_id
-    body["to_date"] = "2026-03-31T00:00:00Z"
+    body |= {"from_date": "2025-11-01T00:00:00Z", "to_date": "2026-03-31T00:00:00Z"}
     planned = airflow._call("POST", "/api/v2/backfills/dry_run", json=body)["backfills"]
-    assert [run["partition_key"] for run in planned] == ["2026-01", "2026-02", "2026-03"]
+    # February and March have run in the demo day; a backfill leaves them alone.
+    assert [run["partition_key"] for run in planned] == ["2025-11", "2025-12", "2026-01"]
 
 
 def _task_state(airflow: AirflowClient, since: str, run_id: str, task_id: str) -> str | None:
