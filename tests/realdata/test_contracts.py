@@ -1,18 +1,13 @@
 """The real extracts through reader and suite, by the contracts beside this file.
 
-The files lie beside the project (``CITYLEDGER_REALDATA_DIR``, default ``../shared/realdata``). The
-expected counts were established by other means before (see the README of that folder).
+The expected counts were established by other means before (see the README of the extracts).
 """
 
 from __future__ import annotations
 
-import os
-import tarfile
 from collections import Counter
-from collections.abc import Iterator
 from datetime import date
 from io import BytesIO
-from pathlib import Path
 
 import polars as pl
 import pytest
@@ -21,11 +16,10 @@ from cityledger.contracts.registry import load_contracts
 from cityledger.lifecycle.readers import read_chunks
 
 from quality_checks.compiler import compile_suite
+from tests.realdata import extracts
 
-PROJECT = Path(__file__).parents[2]
-FOLDER = Path(os.environ.get("CITYLEDGER_REALDATA_DIR", PROJECT.parent / "shared" / "realdata"))
-CONTRACTS = load_contracts(Path(__file__).parent / "contracts")
-CODES = PROJECT / "contracts" / "codes"
+CONTRACTS = load_contracts(extracts.CONTRACTS)
+CODES = extracts.PROJECT / "contracts" / "codes"
 
 pytestmark = pytest.mark.realdata
 
@@ -54,21 +48,14 @@ def _broken(counts: Counter[str]) -> dict[str, int]:
 
 
 def _files(*names: str) -> list[File]:
-    return [(Path(name).name, (FOLDER / name).read_bytes()) for name in names]
+    paths = [extracts.extract_path(name) for name in names]
+    return [(path.name, path.read_bytes()) for path in paths]
 
 
 def test_beijing_air_quality() -> None:
     """420,768 hours; missing values and PM10 below PM2.5 are counted exactly."""
-
-    def stations() -> Iterator[File]:
-        archive = FOLDER / "beijing_air_quality" / "PRSA_Data_20130301-20170228.tar.gz"
-        with tarfile.open(archive) as tar:
-            for member in sorted(tar.getmembers(), key=lambda member: member.name):
-                stream = tar.extractfile(member)
-                if stream is not None and member.name.endswith(".csv"):
-                    yield Path(member.name).name, stream.read()
-
-    counts, table = _judge(CONTRACTS["beijing.air_quality_hourly"], list(stations()))
+    files = list(extracts.station_files().items())
+    counts, table = _judge(CONTRACTS["beijing.air_quality_hourly"], files)
     assert table.height == 420_768
     nulls = table.null_count().row(0, named=True)
     assert (nulls["co"], nulls["o3"], nulls["no2"], nulls["pm25"]) == (
@@ -84,7 +71,7 @@ def test_wuhan_covid_daily() -> None:
     """374 days: sums, falls, impossible rows and pseudo-areas, each day a delivery of its own."""
     contract = CONTRACTS["wuhan.covid_daily"]
     counts, tables = Counter[str](), []
-    days = sorted((FOLDER / "wuhan_covid_daily" / "Data").glob("*.csv"))
+    days = sorted(extracts.extract_path(extracts.CASE_DAYS).glob("*.csv"))
     for day in days:
         found, table = _judge(contract, [(day.name, day.read_bytes())])
         counts.update(found)
