@@ -260,7 +260,11 @@ class Runner:
                 )
                 self._emit_models(attempt.run, result, releases, target)
                 self.journal.save_standardisation(result, releases)
-                attempt.detail = {"snapshot_id": result.snapshot_id, "models": len(result.models)}
+                attempt.detail = {
+                    "snapshot_id": result.snapshot_id,
+                    "models": len(result.models),
+                    "broken_rules": {one.key: one.failed for one in result.results if one.failed},
+                }
             return result
 
     def publish(self) -> Publication | None:

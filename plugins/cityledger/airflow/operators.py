@@ -179,8 +179,10 @@ class StandardiseOperator(LineageMixin, BaseOperator):
         self.read = stored_objects(release.validated for release in runner.journal.released())
         self.written = lake_tables(runner.settings, built.digests, built.snapshot_id)
         self.log.info("%s", _model_table(built.models))
+        broken = {result.key: result.failed for result in built.results if result.failed}
         return {
             "snapshot_id": built.snapshot_id,
+            "broken_rules": broken,
             "staged": [staged.model_dump() for staged in built.staged],
             "models": [
                 model.model_dump(include={"name", "layer", "status", "rows", "seconds"})
