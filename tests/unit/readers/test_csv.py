@@ -37,6 +37,15 @@ def test_an_ascii_header_defers_the_choice(read: Callable[..., Any]) -> None:
     assert result.values[1] == ("4", "云港区", "6")
 
 
+def test_the_first_chinese_line_may_come_late(
+    read: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Prevents a crash when the sample of lines would hold plain ASCII only."""
+    monkeypatch.setattr("cityledger.lifecycle.readers.encoding._SAMPLE_LINES", 2)
+    data = "case_no,area,fee\n" + "1,2,3\n" * 9 + "4,云港区,6\n"
+    assert read(data.encode("gb18030")).values[-1] == ("4", "云港区", "6")
+
+
 def test_line_ends_may_mix(read: Callable[..., Any]) -> None:
     """Prevents lost records and wrong lines in files glued from several systems."""
     result = read((HEAD + "a,1,x\r\nb,2,y\nc,3,z\rd,4,w").encode())
@@ -82,6 +91,13 @@ def test_an_undecodable_record_is_rejected_alone(read: Callable[..., Any], encod
     assert result.reasons[0] == (9, "undecodable")
     assert result.reasons[1][0] == 11
     assert "\\xff" in next(entry.text for entry in result.rejects if entry.row == 9)
+
+
+def test_the_header_outweighs_broken_lines(read: Callable[..., Any]) -> None:
+    """Prevents a Chinese header over plain rows from turning to rubbish for two broken lines."""
+    result = read(HEAD.encode() + b"1,2,3\n" * 9 + b"\xc4a,1,2\n\xff,1,2\n")
+    assert len(result.rows) == 9
+    assert result.reasons == [(11, "undecodable"), (12, "undecodable")]
 
 
 def test_wrong_encoding_is_one_clear_error(read: Callable[..., Any], contract: Any) -> None:

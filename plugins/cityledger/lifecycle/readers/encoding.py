@@ -10,7 +10,7 @@ from __future__ import annotations
 import codecs
 from collections.abc import Callable, Iterator
 from io import BytesIO
-from itertools import chain
+from itertools import chain, islice
 
 from cityledger.errors import BadInputError
 from cityledger.lifecycle.readers.base import ByteStream, blocks, read_exactly
@@ -19,6 +19,7 @@ BLOCK = 16 << 20
 # The codec holds the interpreter lock while it runs: small pieces let the other threads work.
 _PIECE = 128 << 10
 _SAMPLE_LINES = 20_000
+_HANZI = 3
 _LONGEST_LINE = 32 << 20
 
 _BOMS = (
@@ -236,9 +237,11 @@ def _settle(data: bytes, codec: str, where: str) -> str:
     UTF-8 read as GB 18030 often decodes, to rubbish, because hanzi pair up; GB 18030 read as UTF-8
     hardly ever does. So UTF-8 is always tried, and wins when it reads half of the lines.
     """
-    lines = data.splitlines()[:_SAMPLE_LINES]
-    sample = [line for line in lines if not line.isascii()]
-    best = next((name for name in ("utf-8", "gb18030") if _reads_half(sample, name)), None)
+    lines = data.splitlines()
+    sample = list(islice((line for line in lines if not line.isascii()), _SAMPLE_LINES))
+    # The first such line is the header as a rule, and the rows can't be told apart without it.
+    candidates = ("utf-8",) if _surely_utf8(sample[0]) else ("utf-8", "gb18030")
+    best = next((name for name in candidates if _reads_half(sample, name)), None)
     if best is None and _reads_half(lines, "utf-8"):
         # Plain ASCII with some broken lines: those are rejected one by one.
         best = "utf-8"
@@ -262,6 +265,15 @@ def _settle(data: bytes, codec: str, where: str) -> str:
 
 def _reads_half(lines: list[bytes], codec: str) -> bool:
     return 2 * sum(_decodes(line, codec) for line in lines) >= len(lines)
+
+
+def _surely_utf8(line: bytes) -> bool:
+    """Whether a line is UTF-8 with three hanzi or more.
+
+    Single hanzi of GB 18030 pass for two-byte sequences of UTF-8 quite often, rows of three-byte
+    ones never do.
+    """
+    return _decodes(line, "utf-8") and sum(char >= "\u0800" for char in line.decode()) >= _HANZI
 
 
 def _decodes(line: bytes, codec: str) -> bool:
