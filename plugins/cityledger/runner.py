@@ -13,14 +13,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 from uuid import uuid4
 
-from cityledger.contracts.identity import Partition
+from cityledger.contracts.identity import DatasetId, Partition
 from cityledger.contracts.model import Contract
-from cityledger.contracts.registry import load_contracts
+from cityledger.contracts.registry import load_contract
 from cityledger.errors import BadInputError, CityLedgerError
 from cityledger.ledger.identity import (
     Data,
@@ -77,34 +76,26 @@ class Runner:
         self.journal = Journal(self.database)
         self.store = ObjectStore.from_settings(settings)
         self.emitter = Emitter.from_settings(settings)
+        self._contracts: dict[str, Contract] = {}
 
     @classmethod
     def from_settings(cls, settings: Settings | None = None, parent: Parent | None = None) -> Self:
         """A runner by the process's settings; the parent run may come from the environment."""
         return cls(settings or get_settings(), parent or Parent.from_environment())
 
-    @cached_property
-    def contracts(self) -> dict[str, Contract]:
-        """All contracts by dataset id."""
-        return load_contracts(self.settings.contracts_dir)
-
     def contract(self, dataset: str) -> Contract:
-        """The contract of a dataset.
+        """The contract of a dataset; read once, and no other contract with it.
 
         Raises:
-            BadInputError: there is none by that name; the nearest one is suggested.
+            BadInputError: there is none by that name (the nearest is suggested), or it is broken.
         """
-        try:
-            return self.contracts[dataset]
-        except KeyError:
-            near = difflib.get_close_matches(dataset, self.contracts, n=1)
-            hint = f"did you mean {near[0]}? " if near else ""
-            raise BadInputError(
-                f"there is no contract for '{dataset}'",
-                where=str(self.settings.contracts_dir),
-                fix=f"{hint}`cityledger contract lint` lists all datasets",
-                code="unknown_dataset",
-            ) from None
+        if dataset not in self._contracts:
+            folder = self.settings.contracts_dir
+            path = folder / f"{DatasetId.parse(dataset).prefix}.odcs.yaml"
+            if not path.exists():
+                raise _unknown(dataset, folder)
+            self._contracts[dataset] = load_contract(path)
+        return self._contracts[dataset]
 
     def extract_land(self, dataset: str, partition: str) -> Receipt:
         """Bring a delivery's bytes into the landing bucket.
@@ -377,6 +368,20 @@ class Runner:
             run = StageRun(stage, dataset, partition)
             attempt = _Attempt(run, status="skipped", delivery=delivery)
             self.journal.record(_outcome(attempt, datetime.now(UTC)))
+
+
+def _unknown(dataset: str, folder: Path) -> BadInputError:
+    names = [
+        f"{path.parent.name}.{path.name.removesuffix('.odcs.yaml')}"
+        for path in folder.glob("*/*.odcs.yaml")
+    ]
+    near = difflib.get_close_matches(dataset, names, n=1)
+    return BadInputError(
+        f"there is no contract for '{dataset}'",
+        where=str(folder),
+        fix=f"did you mean {near[0]}?" if near else f"one of: {', '.join(sorted(names))}",
+        code="unknown_dataset",
+    )
 
 
 def _period(contract: Contract, partition: str) -> Partition:
