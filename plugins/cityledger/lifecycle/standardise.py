@@ -147,29 +147,36 @@ def _inspect(
     with duck.connect(settings, lake=True, read_only=True) as connection:
         snapshot = duck.snapshot_id(connection)
         digests = {table: table_digest(connection, table, snapshot) for table in tables(target_dir)}
-        staged = []
-        for release in released:
-            row = connection.execute(
-                f"SELECT count(*) FROM lake.{_staging_table(release)} AT (VERSION => {snapshot})"
-                " WHERE _partition = ? AND _delivery = ? AND _contract = ?",
-                [release.partition, release.delivery, contract_tag(release.contract_sha256)],
-            ).fetchone()
-            staged.append(
-                Staged(
-                    dataset=release.dataset,
-                    partition=release.partition,
-                    delivery=release.delivery,
-                    rows=row[0] if row else 0,
-                )
-            )
+        staged = tuple(_staged(connection, snapshot, released))
         history = tuple(_check_history(connection, settings, snapshot, released, contracts))
     return Standardisation(
         snapshot_id=snapshot,
         models=tuple(_with_rows(model, digests) for model in models),
-        staged=tuple(staged),
+        staged=staged,
         digests={table: digest.sha256 for table, digest in digests.items()},
         results=history,
     )
+
+
+def _staged(
+    connection: duckdb.DuckDBPyConnection, snapshot: int, released: Sequence[Release]
+) -> Iterator[Staged]:
+    """Rows of every release in its staging table; one query a table, whatever the partitions."""
+    counts: dict[tuple[str, ...], int] = {}
+    for dataset in sorted({release.dataset for release in released}):
+        found = connection.execute(
+            f"SELECT _partition, _delivery, _contract, count(*) FROM lake.{_staging_table(dataset)}"
+            f" AT (VERSION => {snapshot}) GROUP BY ALL"
+        ).fetchall()
+        counts |= {(dataset, *place): rows for *place, rows in found}
+    for release in released:
+        place = (release.dataset, release.partition, release.delivery)
+        yield Staged(
+            dataset=release.dataset,
+            partition=release.partition,
+            delivery=release.delivery,
+            rows=counts.get((*place, contract_tag(release.contract_sha256)), 0),
+        )
 
 
 def _check_history(
@@ -186,7 +193,7 @@ def _check_history(
             yield from check_history(
                 contract,
                 connection.sql(
-                    f"SELECT * FROM lake.staging.stg_{contract.id.model}"
+                    f"SELECT * FROM lake.{_staging_table(dataset)}"
                     f" AT (VERSION => {snapshot}) ORDER BY _partition, _source_row, _row_id"
                 ),
                 codes_dir=settings.contracts_dir / "codes",
@@ -194,8 +201,8 @@ def _check_history(
             )
 
 
-def _staging_table(release: Release) -> str:
-    return f"staging.stg_{release.dataset.replace('.', '__', 1)}"
+def _staging_table(dataset: str) -> str:
+    return f"staging.stg_{dataset.replace('.', '__', 1)}"
 
 
 def _with_rows(model: ModelResult, digests: Mapping[str, TableDigest]) -> ModelResult:
