@@ -63,6 +63,8 @@ BROKEN = {
 STATION_DAYS = 12 * 1_461
 CASE_DAYS = 374
 _PATIENCE = 2.5 * 3600.0
+# A small delivery waits for servers as long as it computes: four tasks a core keep it busy.
+_SLOTS = str(4 * (os.cpu_count() or 1))
 
 
 @dataclass(frozen=True)
@@ -88,6 +90,9 @@ def city(server_dir: Path, request: pytest.FixtureRequest) -> Iterator[City]:
     places = {
         "CITYLEDGER_CONTRACTS_DIR": str(CONTRACTS),
         "CITYLEDGER_DBT_PROJECT_DIR": str(DBT_PROJECT),
+        "AIRFLOW__CORE__PARALLELISM": _SLOTS,
+        "AIRFLOW__CORE__MAX_ACTIVE_TASKS_PER_DAG": _SLOTS,
+        "AIRFLOW__CORE__DEFAULT_POOL_TASK_SLOT_COUNT": _SLOTS,
     }
     with stack_environment(Path(kept) if kept else server_dir / "realdata", **places):
         cityledger_stack.up()
@@ -236,17 +241,21 @@ def test_the_indicator_is_published(city: City) -> None:
 
 
 def _report(request: pytest.FixtureRequest, airflow: AirflowClient, journal: Journal) -> None:
-    reporter = request.config.pluginmanager.getplugin("terminalreporter")
+    plugins = request.config.pluginmanager
+    reporter, capture = plugins.getplugin("terminalreporter"), plugins.getplugin("capturemanager")
     city = _look(get_settings())
     shape = {"tbl_rows": -1, "tbl_cols": -1, "tbl_width_chars": 130, "fmt_str_lengths": 60}
-    with pl.Config(**shape, tbl_hide_dataframe_shape=True, tbl_hide_column_data_types=True):
-        for table in (_counts(city, airflow), _defects(city)):
+    nodes = city.build.models
+    with (
+        capture.global_and_fixture_disabled(),
+        pl.Config(**shape, tbl_hide_dataframe_shape=True, tbl_hide_column_data_types=True),
+    ):
+        for table in (_counts(city, airflow), _defects(city), _values(city)):
             reporter.write_line(f"\n{table}")
-    builds = [model.seconds for model in city.build.models]
-    reporter.write_line(
-        f"last build: {len(builds)} dbt nodes in {sum(builds):.1f} s, snapshot "
-        f"{city.build.snapshot_id}, published {city.publication.content_sha256}"
-    )
+        reporter.write_line(
+            f"last build: {len(nodes)} dbt nodes in {sum(node.seconds for node in nodes):.1f} s, "
+            f"snapshot {city.build.snapshot_id}; published {city.publication.content_sha256}"
+        )
 
 
 def _counts(city: City, airflow: AirflowClient) -> pl.DataFrame:
@@ -295,3 +304,10 @@ def _defects(city: City) -> pl.DataFrame:
         found.update({result.key: result.failed for result in one.results if result.failed})
     found.update({result.key: result.failed for result in city.build.results})
     return pl.DataFrame({"rule": list(found), "elements that break it": list(found.values())})
+
+
+def _values(city: City) -> pl.DataFrame:
+    columns = ("code", "period", "value", "unit")
+    return pl.DataFrame(
+        [{name: getattr(one, name) for name in columns} for one in city.publication.values]
+    )
