@@ -121,9 +121,9 @@ def _print(console: Console, summary: DaySummary, login: dict[str, str]) -> None
 def _dataset_table(summary: DaySummary) -> Table:
     table = Table(box=None, header_style="dim")
     for title in ("dataset", "partition"):
-        table.add_column(title, no_wrap=True)
+        table.add_column(title, overflow="fold")
     for title in ("in", "good", "quarantined", "rejected", "foreseen"):
-        table.add_column(title, justify="right")
+        table.add_column(title, justify="right", no_wrap=True)
     for row in summary.datasets:
         counts = (
             row.extracted,

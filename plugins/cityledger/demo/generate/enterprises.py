@@ -81,7 +81,7 @@ def _columns(rng: np.random.Generator, rows: int, end: date) -> Columns:
     forms = rng.choice(np.array(list(_FORMS)), rows, p=(0.4, 0.04, 0.03, 0.05, 0.03, 0.45)).tolist()
     trades = [_TRADES[index] for index in rng.integers(len(_TRADES), size=rows)]
     words = rng.integers(len(_WORDS), size=(rows, 2)).tolist()
-    founded = [end - timedelta(days=int(n)) for n in rng.integers(30, 9000, size=rows)]
+    founded = [end - timedelta(days=int(n)) for n in rng.integers(9000, size=rows)]
     delays = rng.integers(0, 30, size=rows).tolist()
     capitals = rng.choice((5, 10, 30, 50, 100, 200, 500, 1000), rows).tolist()
     return {
@@ -100,7 +100,7 @@ def _columns(rng: np.random.Generator, rows: int, end: date) -> Columns:
         "district": areas,
         "established_on": [day.isoformat() for day in founded],
         "approved_on": [
-            (day + timedelta(days=delay)).isoformat()
+            min(day + timedelta(days=delay), end).isoformat()
             for day, delay in zip(founded, delays, strict=True)
         ],
         "status": rng.choice(
