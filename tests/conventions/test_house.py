@@ -44,9 +44,7 @@ def test_readme_names_every_room() -> None:
     }
     for readme in ("README.md", "README.zh-CN.md"):
         text = (ROOT / readme).read_text(encoding="utf-8")
-        missing = {
-            name for name in folders if not name.startswith(".") and f"`{name}/" not in text
-        }
+        missing = {name for name in folders if not name.startswith(".") and f"`{name}/" not in text}
         assert not missing, f"{readme} does not name {missing}"
 
 
