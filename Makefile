@@ -51,6 +51,7 @@ lint: setup ## Style, types, import boundaries, SQL, contracts, compose file
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/sqlfluff lint --disable-progress-bar dbt_project
 	$(BIN)/cityledger contract lint
+	$(BIN)/cityledger contract lint tests/realdata/contracts
 	$(BIN)/docker-compose --env-file infra/docker/example.env config --quiet
 
 format: setup ## Put style right where a tool can
@@ -59,7 +60,7 @@ format: setup ## Put style right where a tool can
 	$(BIN)/sqlfluff fix --disable-progress-bar dbt_project
 
 test: lint ## Everything that CI checks: lint, then all tests on real local servers
-	$(BIN)/pytest -m "not realdata and not benchmark"
+	$(BIN)/pytest -m "not realdata and not benchmark" -n 2 --dist loadfile
 
 unit: setup ## The quick tests only (no servers)
 	$(BIN)/pytest tests/unit tests/conventions
