@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from contextlib import closing
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
@@ -15,7 +15,7 @@ _DONE = object()
 _POLL_SECONDS = 0.1
 
 
-def ahead(source: Iterable[T], depth: int = 2) -> Iterator[T]:
+def ahead(source: Iterable[T], depth: int = 2) -> Generator[T, None, None]:
     """Iterate ``source`` in a thread of its own, at most ``depth`` items ahead.
 
     An error in the source is raised here; when the consumer stops early, the source's generator

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
+import threading
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from cityledger.errors import BadInputError
+from cityledger.lifecycle.readers.csv import read_csv
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
@@ -300,3 +302,15 @@ def test_block_size_changes_nothing(
         result = read(data)
         results.append((result.values, result.lines, sorted(result.rejects)))
     assert results[0] == results[1] == results[2]
+
+
+def test_reading_ends_with_the_reader(
+    contract: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An abandoned reader would leave a thread that reads on from a closed object."""
+    monkeypatch.setattr("cityledger.lifecycle.readers.encoding.BLOCK", 64)
+    chunks = read_csv(io.BytesIO((HEAD + "1,2,3\n" * 1000).encode()), contract(), "cases.csv")
+    next(chunks)
+    assert any(one.name == "cityledger-ahead" for one in threading.enumerate())
+    chunks.close()
+    assert not any(one.name == "cityledger-ahead" for one in threading.enumerate())

@@ -296,7 +296,7 @@ class _Judge:
         self._cut = cut
         self._fields = fields
         self._data = cut.data
-        self._ends, self._counts = _structure(cut.data, delimiter[0], fields, quoted=cut.quoted)
+        self._ends, self._counts = _structure(cut, delimiter[0], fields)
 
     def records(self) -> Records:
         cut = self._cut
@@ -360,22 +360,21 @@ _ZERO = np.zeros(1, dtype=np.int64)
 _NO_LINES = np.zeros(0, dtype=np.int64)
 
 
-def _structure(
-    data: bytes, delimiter: int, fields: int, *, quoted: bool
-) -> tuple[Positions, Positions | None]:
+def _structure(cut: _Cut, delimiter: int, fields: int) -> tuple[Positions, Positions | None]:
     """Ends of all records, and their field counts unless all are as wanted."""
-    raw = np.frombuffer(data, np.uint8)
+    raw = np.frombuffer(cut.data, np.uint8)
     mask = np.empty(len(raw), dtype=bool)
     for start in range(0, len(raw), _SLICE):
         part = raw[start : start + _SLICE]
         np.logical_or(part == delimiter, part == _LF, out=mask[start : start + _SLICE])
-    if quoted:
+    if cut.quoted:
         mask &= _outside(raw)
     marks = np.flatnonzero(mask)
-    if fields and len(marks) % fields == 0:
+    if fields and len(marks) == fields * len(cut.lines):
         ends = marks[fields - 1 :: fields]
-        # As many line ends as records, each where a record must end: the rest are delimiters.
-        if (raw[ends] == _LF).all() and np.count_nonzero(raw[marks] == _LF) == len(ends):
+        # A cut has one line end per record; they stand where records must end, so the other
+        # marks are delimiters.
+        if (raw[ends] == _LF).all():
             return ends, None
     at = np.flatnonzero(raw[marks] == _LF)
     return marks[at], np.diff(at, prepend=-1)
