@@ -22,7 +22,7 @@ from cityledger.contracts.model import Column, ColumnType, Contract, RuleSpec
 from cityledger.contracts.node import nearest
 from cityledger.contracts.registry import load_contracts
 from cityledger.contracts.resolve import SUFFIX
-from cityledger.contracts.scaffold import model_name, scaffold, scaffold_properties
+from cityledger.contracts.scaffold import enlist, model_name, scaffold, scaffold_properties
 from cityledger.contracts.violations import Violation
 from cityledger.errors import BadInputError, Exit
 from cityledger.settings import get_settings
@@ -278,9 +278,10 @@ def scaffold_command(
     force: Annotated[bool, typer.Option(help="Overwrite files that are there.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Write the dataset's dbt staging model and its description; nothing else changes."""
+    """Write the dataset's dbt staging model with its description, and enlist it for the audit."""
     contract = find_contract(dataset)
-    folder = get_settings().dbt_project_dir / "models" / "staging"
+    models = get_settings().dbt_project_dir / "models"
+    folder, audit = models / "staging", models / "audit" / "aud_accounting_identity.sql"
     columns = _output_columns(contract)
     texts = {
         folder / f"{model_name(contract)}.sql": scaffold(contract, columns),
@@ -293,6 +294,8 @@ def scaffold_command(
             fix="say --force to overwrite",
             code="scaffold_exists",
         )
+    if audit.exists():
+        texts[audit] = enlist(audit.read_text(encoding="utf-8"), model_name(contract))
     folder.mkdir(parents=True, exist_ok=True)
     for path, text in texts.items():
         path.write_text(text, encoding="utf-8")

@@ -6,6 +6,7 @@ be in the contract and missing in the warehouse, or the other way round.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -26,6 +27,9 @@ _TYPES = {
     ColumnType.TIME: "time",
 }
 
+_REFERENCE = re.compile(r"ref\('(\w+)'\)")
+_REFERENCES = re.compile(r"(?:^        ref\('\w+'\),\n)+", flags=re.MULTILINE)
+
 _LINEAGE_COLUMNS = {
     "_cast_failures": "Values of the row that could not be cast to their type (0 in sound data)",
     "_source_object": "Landed object that holds the row, with #member inside an archive",
@@ -40,6 +44,20 @@ _LINEAGE_COLUMNS = {
 def model_name(contract: Contract) -> str:
     """``stg_<department>__<dataset>``."""
     return f"stg_{contract.id.model}"
+
+
+def enlist(audit_sql: str, model: str) -> str:
+    """The audit model with a staging model among those it counts; the list stays in name order.
+
+    Raises:
+        ValueError: the text holds no list of references.
+    """
+    listed = set(_REFERENCE.findall(audit_sql)) | {model}
+    entries = "".join(f"        ref('{name}'),\n" for name in sorted(listed))
+    text, found = _REFERENCES.subn(entries, audit_sql, count=1)
+    if not found:
+        raise ValueError("no list of references")
+    return text
 
 
 def sql_type(kind: ColumnType, precision: tuple[int, int] | None) -> str:

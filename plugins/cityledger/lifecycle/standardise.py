@@ -9,10 +9,10 @@ import duckdb
 from pydantic import SecretStr
 
 from cityledger.contracts.city import City, read_city
-from cityledger.contracts.identity import Partition
+from cityledger.contracts.identity import DatasetId, Partition
 from cityledger.contracts.model import Contract, Scope
 from cityledger.contracts.registry import load_contracts
-from cityledger.errors import CityLedgerError
+from cityledger.errors import BadInputError, CityLedgerError
 from cityledger.ledger.journal import Journal
 from cityledger.lifecycle.content_digest import TableDigest, table_digest
 from cityledger.lifecycle.dbt_inputs import contract_tag, write_inputs
@@ -56,6 +56,7 @@ def standardise(
         validations: Those that the releases came from; read from the journal if not given.
 
     Raises:
+        BadInputError: a released dataset has no staging model yet.
         CityLedgerError: a model or a test failed, the journal lacks a validation, or there is no
             pseudonym key.
         UnavailableError: database or object store do not answer.
@@ -63,6 +64,7 @@ def standardise(
     key = _pseudonym_key(settings)
     released = [release for release in releases if release.released]
     contracts = load_contracts(settings.contracts_dir)
+    _check_staging_models(settings.dbt_project_dir, released)
     inputs = target_dir / "input"
     with Database.from_settings(settings).lock("lake"):
         write_inputs(
@@ -82,6 +84,18 @@ def standardise(
             environment=_environment(settings, key, inputs),
         )
         return _inspect(settings, target_dir, models, released, contracts)
+
+
+def _check_staging_models(project_dir: Path, released: Sequence[Release]) -> None:
+    there = {path.stem for path in (project_dir / "models").rglob("stg_*.sql")}
+    for dataset in sorted({release.dataset for release in released}):
+        if f"stg_{DatasetId.parse(dataset).model}" not in there:
+            raise BadInputError(
+                "the dataset has no staging model",
+                where=dataset,
+                fix=f"cityledger contract scaffold {dataset}",
+                code="no_staging_model",
+            )
 
 
 def _pseudonym_key(settings: Settings) -> SecretStr:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -102,6 +103,28 @@ def test_scaffold_writes_the_model_and_refuses_to_overwrite(project: Path) -> No
     assert model.read_text(encoding="utf-8") == "-- mine"
     assert runner.invoke(app, ["scaffold", "transport.metro_trips", "--force"]).exit_code == 0
     assert model.read_text(encoding="utf-8") == written
+
+
+def test_scaffold_enlists_the_model_for_the_audit(project: Path) -> None:
+    """A dataset that the audit does not count breaks the accounting identity of the next build."""
+    audit = project / "dbt_project" / "models" / "audit" / "aud_accounting_identity.sql"
+    audit.parent.mkdir(parents=True)
+    before = (
+        "with a as (\n    {{ staged_counts([\n        ref('stg_health__visits'),\n"
+        "        ref('stg_water__meters'),\n    ]) }}\n)\n"
+    )
+    audit.write_text(before, encoding="utf-8")
+    for _ in range(2):
+        result = runner.invoke(app, ["scaffold", "transport.metro_trips", "--force"])
+        assert result.exit_code == 0, result.output
+        names = re.findall(r"ref\('(\w+)'\)", audit.read_text(encoding="utf-8"))
+        assert names == ["stg_health__visits", "stg_transport__metro_trips", "stg_water__meters"]
+    assert (
+        audit.read_text(encoding="utf-8").replace(
+            "        ref('stg_transport__metro_trips'),\n", ""
+        )
+        == before
+    )
 
 
 def test_infer_drafts_a_contract_that_passes(project: Path, tmp_path: Path) -> None:
