@@ -12,7 +12,15 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from cityledger.errors import CityLedgerError, Exit
-from cityledger.records import Decision, Publication, Receipt, Release, Stage, Validation
+from cityledger.records import (
+    Decision,
+    Publication,
+    Receipt,
+    Release,
+    Stage,
+    Standardisation,
+    Validation,
+)
 from cityledger.runner import Runner
 
 _ORDER = list(Stage)
@@ -114,6 +122,8 @@ def _describe(title: str, record: object) -> None:
             )
         case Release():
             text = f"{record.rows:,} rows released"
+        case Standardisation():
+            text = f"{len(record.models)} dbt nodes, snapshot {record.snapshot_id}"
         case Publication():
             text = f"{record.rows:,} indicator values, digest {record.content_sha256[:16]}"
         case None:

@@ -70,7 +70,10 @@ def _parts_table(parts: list[cityledger_stack.PartStatus]) -> Table:
 
 
 def _matrix_table(rows: list[MatrixRow]) -> Table:
-    table = Table("dataset", "partition", *(stage.value for stage in Stage))
+    table = Table(box=None, header_style="dim")
+    table.add_column("dataset", overflow="fold")
+    for title in ("partition", *(stage.value for stage in Stage)):
+        table.add_column(title, no_wrap=True)
     for row in rows:
         cells = [_cell(row.stages[stage]) if stage in row.stages else "" for stage in Stage]
         table.add_row(row.dataset, row.partition, *cells)
