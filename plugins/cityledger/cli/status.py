@@ -20,6 +20,7 @@ from cityledger.storage.database import Database
 
 _MARKS = {"success": "[green]✓[/]", "skipped": "[green]✓[/]", "held": "[yellow]‖[/]"}
 _FAILED = "[red]✗[/]"
+_SHORT = dict(zip(Stage, ("ext", "land", "parse", "val", "rel", "std", "pub"), strict=True))
 
 
 def mount(app: typer.Typer) -> None:
@@ -35,7 +36,8 @@ def status(
 ) -> None:
     """Show the stack's parts, and what became of each dataset and partition at each stage.
 
-    ✓ done, ‖ held for a steward, ✗ failed; a blank cell was never tried. Figures are rows.
+    ✓ done, ‖ held for a steward, ✗ failed (with its code); a blank cell was never tried. The last
+    figure counts validated rows; --json has them all.
     """
     parts = cityledger_stack.status()
     matrix: list[MatrixRow] = []
@@ -70,17 +72,21 @@ def _parts_table(parts: list[cityledger_stack.PartStatus]) -> Table:
 
 
 def _matrix_table(rows: list[MatrixRow]) -> Table:
-    table = Table(box=None, header_style="dim")
+    table = Table(box=None, header_style="dim", padding=(0, 1, 0, 0))
     table.add_column("dataset", overflow="fold")
-    for title in ("partition", *(stage.value for stage in Stage)):
-        table.add_column(title, no_wrap=True)
+    table.add_column("partition", no_wrap=True)
+    for stage in Stage:
+        table.add_column(_SHORT[stage], no_wrap=True, justify="center")
+    table.add_column("validated", no_wrap=True, justify="right")
+    table.add_column("", overflow="fold")
     for row in rows:
-        cells = [_cell(row.stages[stage]) if stage in row.stages else "" for stage in Stage]
-        table.add_row(row.dataset, row.partition, *cells)
+        marks = [_mark(row.stages.get(stage)) for stage in Stage]
+        judged = row.stages.get(Stage.VALIDATE)
+        count = f"{judged.rows:,}" if judged and judged.rows is not None else ""
+        errors = {cell.error_code for cell in row.stages.values() if cell.error_code}
+        table.add_row(row.dataset, row.partition, *marks, count, ", ".join(sorted(errors)))
     return table
 
 
-def _cell(cell: Cell) -> str:
-    mark = _MARKS.get(cell.status, _FAILED)
-    note = cell.error_code or (f"{cell.rows:,}" if cell.rows is not None else "")
-    return f"{mark} {note}".strip()
+def _mark(cell: Cell | None) -> str:
+    return _MARKS.get(cell.status, _FAILED) if cell else ""
