@@ -119,7 +119,7 @@ def _print(console: Console, summary: DaySummary, login: dict[str, str]) -> None
 
 
 def _dataset_table(summary: DaySummary) -> Table:
-    table = Table(box=None, header_style="dim")
+    table = Table(box=None, header_style="dim", padding=(0, 1, 0, 0))
     for title in ("dataset", "partition"):
         table.add_column(title, overflow="fold")
     for title in ("in", "good", "quarantined", "rejected", "foreseen"):
