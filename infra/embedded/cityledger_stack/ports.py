@@ -1,9 +1,14 @@
-"""Free loopback ports: the one asked for when it is free, otherwise another one."""
+"""Free loopback ports: the one asked for when it is free, otherwise another one.
+
+A port is chosen seconds before its server listens on it. So that two stacks that start at the same
+time do not choose the same ones, a chosen port is claimed machine-wide until the process ends.
+"""
 
 from __future__ import annotations
 
 import random
 import socket
+import sys
 from collections.abc import Iterable
 
 LOOPBACK = "127.0.0.1"
@@ -12,6 +17,8 @@ LOOPBACK = "127.0.0.1"
 # low enough that SeaweedFS's "gRPC = HTTP + 10000" stays below it, too.
 _RANDOM_RANGE = (15000, 22700)
 _TRIES = 400
+
+_claims: dict[int, socket.socket] = {}
 
 
 def is_free(port: int) -> bool:
@@ -23,6 +30,24 @@ def is_free(port: int) -> bool:
             probe.bind((LOOPBACK, port))
         except OSError:
             return False
+    return True
+
+
+def _claim(port: int) -> bool:
+    """Promise a port to this process; False when another process of ours has claimed it.
+
+    The claim is a name in Linux's abstract socket space: no file to leave behind, and the kernel
+    takes it back when the process ends, however it ends.
+    """
+    if port in _claims or not sys.platform.startswith("linux"):
+        return True
+    claim = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        claim.bind(f"\0cityledger-port-{port}")
+    except OSError:
+        claim.close()
+        return False
+    _claims[port] = claim
     return True
 
 
@@ -49,6 +74,6 @@ def pick(preferred: Iterable[int] = (), *, taken: Iterable[int] = (), offset: in
     candidates = [*preferred, *(rng.randint(*_RANDOM_RANGE) for _ in range(_TRIES))]
     for port in candidates:
         needed = {port, port + offset}
-        if not needed & reserved and all(is_free(one) for one in needed):
+        if not needed & reserved and all(is_free(one) and _claim(one) for one in needed):
             return port
     raise OSError(f"no free loopback port between {_RANDOM_RANGE[0]} and {_RANDOM_RANGE[1]}")

@@ -198,3 +198,11 @@ def test_server_does_not_inherit_the_shell(tmp_path: Path, monkeypatch: pytest.M
     assert f"{MARKER}=home" in words
     assert "PYTHONPATH" not in words
     assert "PGPASSWORD" not in words
+
+
+def test_a_port_chosen_by_one_process_is_not_chosen_by_another() -> None:
+    """Two stacks that start at once would take the same free port, and one would not come up."""
+    port = pick()
+    code = f"from cityledger_stack.ports import pick; print(pick([{port}]))"
+    other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert int(other.stdout) != port
