@@ -10,7 +10,7 @@ from __future__ import annotations
 import difflib
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -328,7 +328,7 @@ class Runner:
             )
         return validation
 
-    def _alone(self, dataset: str, partition: str) -> Any:
+    def _alone(self, dataset: str, partition: str) -> AbstractContextManager[None]:
         """Keep two processes from working on the same partition at once."""
         return self.database.lock(f"{dataset}/{partition}")
 

@@ -89,12 +89,17 @@ def _steps(
     runner: Runner, dataset: str, partition: str, first: Stage, last: Stage, *, quiet: bool
 ) -> Any:
     """Yield (task title, record) for each task whose last stage lies within the asked range."""
-    tasks: list[tuple[Stage, str, Callable[[], Any]]] = [
-        (Stage.LAND, "extract, land", lambda: runner.extract_land(dataset, partition)),
-        (Stage.VALIDATE, "parse, validate", lambda: runner.parse_validate(dataset, partition)),
-        (Stage.RELEASE, "release", lambda: runner.release(dataset, partition)),
-        (Stage.STANDARDISE, "standardise", runner.standardise),
-        (Stage.PUBLISH, "publish", runner.publish),
+    place = (dataset, partition)
+    tasks: list[tuple[Stage, str, Callable[[Callable[[int], None]], Any]]] = [
+        (Stage.LAND, "extract, land", lambda _: runner.extract_land(*place)),
+        (
+            Stage.VALIDATE,
+            "parse, validate",
+            lambda judged: runner.parse_validate(*place, progress=judged),
+        ),
+        (Stage.RELEASE, "release", lambda _: runner.release(*place)),
+        (Stage.STANDARDISE, "standardise", lambda _: runner.standardise()),
+        (Stage.PUBLISH, "publish", lambda _: runner.publish()),
     ]
     console = Console(stderr=True, quiet=quiet)
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
@@ -103,9 +108,20 @@ def _steps(
         if _ORDER.index(end) < _ORDER.index(first) or _ORDER.index(start) > _ORDER.index(last):
             continue
         with Progress(*columns, console=console, transient=True) as progress:
-            progress.add_task(title)
-            record = action()
+            record = action(_counter(progress, title))
         yield title, record
+
+
+def _counter(progress: Progress, title: str) -> Callable[[int], None]:
+    """Show a task; what is returned adds rows to those shown as judged (their total is unknown)."""
+    task, judged = progress.add_task(title), 0
+
+    def add(rows: int) -> None:
+        nonlocal judged
+        judged += rows
+        progress.update(task, description=f"{title}: {judged:,} rows")
+
+    return add
 
 
 def _describe(title: str, record: object) -> None:
