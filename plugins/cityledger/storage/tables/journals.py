@@ -1,4 +1,4 @@
-"""The tables of schema ``cityledger``.
+"""The journals: what every stage leaves behind.
 
 All are journals: rows are added, never changed or removed (triggers see to it), and where a later
 row supersedes an earlier one, the newest counts. ``record`` holds the whole record as JSON; the
@@ -14,11 +14,9 @@ from sqlalchemy import (
     DateTime,
     Double,
     ForeignKey,
-    Identity,
     Index,
     Integer,
     LargeBinary,
-    MetaData,
     Table,
     Text,
     UniqueConstraint,
@@ -26,44 +24,30 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
-SCHEMA = "cityledger"
-metadata = MetaData(schema=SCHEMA)
-
-
-def _id() -> Column[int]:
-    return Column("id", BigInteger, Identity(always=True), primary_key=True)
-
-
-def _saved_at() -> Column[object]:
-    return Column(
-        "saved_at", DateTime(timezone=True), nullable=False, server_default=func.clock_timestamp()
-    )
-
-
-def _text(name: str, *, nullable: bool = False) -> Column[str]:
-    return Column(name, Text, nullable=nullable)
-
-
-def _record() -> Column[object]:
-    return Column("record", JSONB, nullable=False)
-
+from cityledger.storage.tables.base import (
+    id_column,
+    metadata,
+    record_column,
+    saved_at_column,
+    text_column,
+)
 
 outcome = Table(
     "outcome",
     metadata,
-    _id(),
-    _text("run_id"),
-    _text("stage"),
-    _text("dataset"),
-    _text("partition"),
-    _text("status"),
+    id_column(),
+    text_column("run_id"),
+    text_column("stage"),
+    text_column("dataset"),
+    text_column("partition"),
+    text_column("status"),
     Column("started_at", DateTime(timezone=True), nullable=False),
     Column("ended_at", DateTime(timezone=True), nullable=False),
-    _text("delivery", nullable=True),
-    _text("error_code", nullable=True),
-    _text("error", nullable=True),
+    text_column("delivery", nullable=True),
+    text_column("error_code", nullable=True),
+    text_column("error", nullable=True),
     Column("detail", JSONB, nullable=False),
-    _saved_at(),
+    saved_at_column(),
     UniqueConstraint("run_id", "stage", "dataset", "partition"),
     Index("outcome_latest", "dataset", "partition", "stage", "id"),
 )
@@ -71,14 +55,14 @@ outcome = Table(
 delivery = Table(
     "delivery",
     metadata,
-    _id(),
-    _text("dataset"),
-    _text("partition"),
-    _text("delivery"),
+    id_column(),
+    text_column("dataset"),
+    text_column("partition"),
+    text_column("delivery"),
     Column("sequence", Integer, nullable=False),
     Column("landed_at", DateTime(timezone=True), nullable=False),
-    _record(),
-    _saved_at(),
+    record_column(),
+    saved_at_column(),
     UniqueConstraint("dataset", "partition", "delivery"),
     UniqueConstraint("dataset", "partition", "sequence"),
 )
@@ -86,70 +70,70 @@ delivery = Table(
 validation = Table(
     "validation",
     metadata,
-    _id(),
-    _text("dataset"),
-    _text("partition"),
-    _text("delivery"),
-    _text("contract_sha256"),
-    _record(),
-    _saved_at(),
+    id_column(),
+    text_column("dataset"),
+    text_column("partition"),
+    text_column("delivery"),
+    text_column("contract_sha256"),
+    record_column(),
+    saved_at_column(),
     Index("validation_latest", "dataset", "partition", "delivery", "contract_sha256", "id"),
 )
 
 rule_result = Table(
     "rule_result",
     metadata,
-    _id(),
+    id_column(),
     Column("validation_id", ForeignKey(validation.c.id), nullable=False, index=True),
-    _text("key"),
-    _text("rule"),
+    text_column("key"),
+    text_column("rule"),
     Column("columns", ARRAY(Text), nullable=False),
-    _text("scope"),
-    _text("severity"),
-    _text("gb_code"),
-    _text("dimension"),
+    text_column("scope"),
+    text_column("severity"),
+    text_column("gb_code"),
+    text_column("dimension"),
     Column("evaluated", BigInteger, nullable=False),
     Column("failed", BigInteger, nullable=False),
-    _text("status"),
+    text_column("status"),
     Column("threshold", Double),
-    _text("threshold_unit", nullable=True),
-    _text("message"),
+    text_column("threshold_unit", nullable=True),
+    text_column("message"),
     UniqueConstraint("validation_id", "key"),
 )
 
 release = Table(
     "release",
     metadata,
-    _id(),
-    _text("dataset"),
-    _text("partition"),
-    _text("delivery"),
+    id_column(),
+    text_column("dataset"),
+    text_column("partition"),
+    text_column("delivery"),
     Column("released", Boolean, nullable=False),
-    _text("validated_sha256"),
-    _record(),
-    _saved_at(),
+    text_column("validated_sha256"),
+    record_column(),
+    saved_at_column(),
     Index("release_latest", "dataset", "partition", "delivery", "id"),
 )
 
 standardisation = Table(
     "standardisation",
     metadata,
-    _id(),
+    id_column(),
     Column("snapshot_id", BigInteger, nullable=False),
-    _record(),
-    _saved_at(),
+    record_column(),
+    saved_at_column(),
     Index("standardisation_latest", "snapshot_id", "id"),
 )
 
 staged = Table(
     "staged",
     metadata,
-    _id(),
+    id_column(),
     Column("standardisation_id", ForeignKey(standardisation.c.id), nullable=False, index=True),
-    _text("dataset"),
-    _text("partition"),
-    _text("delivery"),
-    _text("validated_sha256"),
+    text_column("dataset"),
+    text_column("partition"),
+    text_column("delivery"),
+    text_column("validated_sha256"),
     Column("rows", BigInteger, nullable=False),
     UniqueConstraint("standardisation_id", "dataset", "partition"),
     Index("staged_latest", "dataset", "partition", "id"),
@@ -158,46 +142,46 @@ staged = Table(
 model_result = Table(
     "model_result",
     metadata,
-    _id(),
+    id_column(),
     Column("standardisation_id", ForeignKey(standardisation.c.id), nullable=False, index=True),
-    _text("name"),
-    _text("layer"),
-    _text("status"),
+    text_column("name"),
+    text_column("layer"),
+    text_column("status"),
     Column("rows", BigInteger),
     Column("seconds", Double, nullable=False),
-    _text("message"),
+    text_column("message"),
 )
 
 publication = Table(
     "publication",
     metadata,
-    _id(),
+    id_column(),
     Column("snapshot_id", BigInteger, nullable=False),
-    _text("content_sha256"),
+    text_column("content_sha256"),
     Column("rows", BigInteger, nullable=False),
-    _record(),
-    _saved_at(),
+    record_column(),
+    saved_at_column(),
     Index("publication_latest", "snapshot_id", "id"),
 )
 
 indicator_value = Table(
     "indicator_value",
     metadata,
-    _id(),
+    id_column(),
     Column("publication_id", ForeignKey(publication.c.id), nullable=False, index=True),
-    _text("code"),
-    _text("area"),
-    _text("period"),
-    _text("value", nullable=True),
-    _text("unit"),
-    _text("target", nullable=True),
-    _text("status"),
+    text_column("code"),
+    text_column("area"),
+    text_column("period"),
+    text_column("value", nullable=True),
+    text_column("unit"),
+    text_column("target", nullable=True),
+    text_column("status"),
 )
 
 lineage_event = Table(
     "lineage_event",
     metadata,
-    _id(),
+    id_column(),
     Column("sha256", Text, nullable=False, unique=True),
     Column("raw", LargeBinary, nullable=False),
     Column(
@@ -207,11 +191,11 @@ lineage_event = Table(
         server_default=func.clock_timestamp(),
     ),
     Column("event_time", DateTime(timezone=True)),
-    _text("event_type", nullable=True),
-    _text("run_id", nullable=True),
-    _text("job_namespace", nullable=True),
-    _text("job_name", nullable=True),
-    _text("producer", nullable=True),
+    text_column("event_type", nullable=True),
+    text_column("run_id", nullable=True),
+    text_column("job_namespace", nullable=True),
+    text_column("job_name", nullable=True),
+    text_column("producer", nullable=True),
     Index("lineage_event_run", "run_id"),
     Index("lineage_event_job", "job_namespace", "job_name", "event_time"),
 )

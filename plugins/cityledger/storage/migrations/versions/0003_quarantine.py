@@ -1,0 +1,18 @@
+"""Corrections and waivers of quarantined rows."""
+
+from __future__ import annotations
+
+from alembic import op
+
+revision = "0003"
+down_revision = "0002"
+branch_labels = None
+depends_on = None
+
+_TABLES = ""
+
+
+def upgrade() -> None:
+    """Create the tables."""
+    if _TABLES:
+        op.execute(_TABLES)

@@ -1,0 +1,18 @@
+"""Rectification orders and their history."""
+
+from __future__ import annotations
+
+from alembic import op
+
+revision = "0004"
+down_revision = "0003"
+branch_labels = None
+depends_on = None
+
+_TABLES = ""
+
+
+def upgrade() -> None:
+    """Create the tables."""
+    if _TABLES:
+        op.execute(_TABLES)

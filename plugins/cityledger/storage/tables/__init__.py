@@ -1,0 +1,34 @@
+"""The tables of schema ``cityledger``, one module a subject; importing this one knows them all."""
+
+from __future__ import annotations
+
+from cityledger.storage.tables.base import SCHEMA, metadata
+from cityledger.storage.tables.journals import (
+    delivery,
+    indicator_value,
+    lineage_event,
+    model_result,
+    outcome,
+    publication,
+    release,
+    rule_result,
+    staged,
+    standardisation,
+    validation,
+)
+
+__all__ = [
+    "SCHEMA",
+    "delivery",
+    "indicator_value",
+    "lineage_event",
+    "metadata",
+    "model_result",
+    "outcome",
+    "publication",
+    "release",
+    "rule_result",
+    "staged",
+    "standardisation",
+    "validation",
+]
