@@ -1,7 +1,7 @@
-"""Texts as a matrix of bytes, for check digits by numpy look-up tables.
+"""Texts as bytes, for check digits and tests by numpy look-up tables.
 
-Polars can't index characters without making a string of each; a matrix of the column's own buffer
-costs a copy and a few array operations.
+Polars can't index characters without making a string of each; the bytes of a whole column cost a
+copy and a few array operations.
 """
 
 from __future__ import annotations
@@ -16,15 +16,21 @@ Flags = npt.NDArray[np.bool_]
 NOT_A_SYMBOL = 255
 
 
+def flat_bytes(texts: pl.Series) -> tuple[Bytes, npt.NDArray[np.int64]]:
+    """The bytes of all texts in a row, and where each text starts and the last one ends."""
+    array = texts.to_arrow(compat_level=pl.CompatLevel.oldest())
+    _, offsets, data = array.buffers()
+    if not len(array) or data is None:
+        return np.empty(0, dtype=np.uint8), np.zeros(len(array) + 1, dtype=np.int64)
+    places = np.frombuffer(offsets, dtype=np.int64, count=len(array) + array.offset + 1)
+    places = places[array.offset :]
+    return np.frombuffer(data, dtype=np.uint8)[: places[-1]], places
+
+
 def byte_matrix(texts: pl.Series, width: int) -> Bytes:
     """The bytes of texts that are all ``width`` bytes long, a row per text."""
-    array = texts.to_arrow(compat_level=pl.CompatLevel.oldest())
-    if not len(array):
-        return np.empty((0, width), dtype=np.uint8)
-    offsets = np.frombuffer(array.buffers()[1], dtype=np.int64, count=len(array) + array.offset + 1)
-    start, end = offsets[array.offset], offsets[-1]
-    flat = np.frombuffer(array.buffers()[2], dtype=np.uint8)[start:end]
-    return flat.reshape(len(array), width)
+    flat, places = flat_bytes(texts)
+    return flat[places[0] :].reshape(len(texts), width)
 
 
 def symbol_values(alphabet: str) -> Bytes:

@@ -79,12 +79,23 @@ def canonical(texts: pl.Series) -> pl.Series:
 
 def as_number(text: pl.Expr, precision: Precision) -> pl.Expr:
     """``text`` as Decimal or finite Float64; null where it is none, or loses decimals."""
+    # As an expression, polars would read the text once for every place that names its value.
+    return text.map_batches(
+        lambda texts: _as_number(texts, precision),
+        return_dtype=polars_type(ColumnType.NUMBER, precision),
+        is_elementwise=True,
+    )
+
+
+def _as_number(texts: pl.Series, precision: Precision) -> pl.Series:
     if precision is None:
-        value = text.cast(pl.Float64, strict=False)
-        return pl.when(value.is_finite()).then(value)
-    exact = text.cast(_wide(precision), strict=False)
-    value = exact.cast(pl.Decimal(*precision), strict=False)
-    return pl.when(value == exact).then(value)
+        value = texts.cast(pl.Float64, strict=False)
+        good = value.is_finite()
+    else:
+        exact = texts.cast(_wide(precision), strict=False)
+        value = exact.cast(pl.Decimal(*precision), strict=False)
+        good = value == exact
+    return value if good.all() else pl.select(pl.when(good).then(value)).to_series()
 
 
 def _wide(precision: tuple[int, int]) -> pl.Decimal:
