@@ -11,6 +11,7 @@ from rich.console import Console
 from cityledger import __version__
 from cityledger.cli.contract import app as contract
 from cityledger.cli.demo import app as demo
+from cityledger.cli.profile import mount as mount_profile
 from cityledger.cli.run import mount as mount_run
 from cityledger.cli.stack import mount as mount_stack
 from cityledger.cli.status import mount as mount_status
@@ -40,6 +41,7 @@ def _version(
 mount_stack(app)
 mount_status(app)
 mount_run(app)
+mount_profile(app)
 app.add_typer(contract, name="contract")
 app.add_typer(demo, name="demo")
 

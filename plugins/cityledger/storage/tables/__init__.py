@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from cityledger.storage.tables import profiles as profiles
 from cityledger.storage.tables.base import SCHEMA, metadata
 from cityledger.storage.tables.journals import (
     delivery,
