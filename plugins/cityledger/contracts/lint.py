@@ -15,12 +15,14 @@ from cityledger.contracts.model import Contract
 from cityledger.contracts.node import Node, nearest
 from cityledger.contracts.resolve import SUFFIX, Resolved, resolve
 from cityledger.contracts.violations import ContractError, Violation
+from cityledger.contracts.working_days import FILE as WORKING_DAYS
+from cityledger.contracts.working_days import examine_working_days
 
 __all__ = ["ContractError", "Report", "Violation", "examine", "lint"]
 
 CODES = "codes"
 _CODE_SUFFIXES = (".yaml", ".csv")
-_TOP_FILES = ("city.yaml", "columns.yaml")
+_TOP_FILES = ("city.yaml", "columns.yaml", WORKING_DAYS)
 _Read = TypeVar("_Read")
 
 
@@ -72,6 +74,7 @@ class _House:
         """Read shared files first: contracts are checked against them."""
         city = self._shared("city.yaml", examine_city)
         glossary = self._shared("columns.yaml", examine_glossary) or {}
+        self._shared(WORKING_DAYS, examine_working_days)
         lists = self._code_lists(city)
         contracts: dict[str, Contract] = {}
         for path in self._contract_files():
