@@ -45,7 +45,7 @@ def test_every_contract_has_its_dag_and_nothing_else_has(contracts: Path, parse:
     wanted = expected_ids(contracts)
     assert len(wanted) >= 9
     assert bag.import_errors == {}
-    assert set(bag.dags) == {*wanted, "standardise"}
+    assert set(bag.dags) == {*wanted, "inventory", "standardise"}
 
 
 def test_tasks_of_a_dataset_follow_its_contract(contracts: Path, parse: Parse) -> None:
@@ -150,7 +150,7 @@ def test_a_broken_contract_breaks_only_its_dag(contracts: Path, parse: Parse) ->
     broken = contracts / "hotline" / "tickets.odcs.yaml"
     broken.write_text(broken.read_text("utf-8") + "\nqualtiy: []\n", encoding="utf-8")
     bag = parse()
-    assert set(bag.dags) == {*expected_ids(contracts), "standardise"} - {
+    assert set(bag.dags) == {*expected_ids(contracts), "inventory", "standardise"} - {
         "dataset__hotline__tickets"
     }
     assert list(bag.import_errors) == [str(PROJECT_DIR / "dags" / "broken_contracts.py")]

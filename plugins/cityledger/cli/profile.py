@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -15,12 +14,10 @@ from rich.table import Table
 
 from cityledger.contracts.registry import load_contracts
 from cityledger.errors import BadInputError
-from cityledger.ledger.journal import Journal
-from cityledger.profiling.delivery import profile_delivery
+from cityledger.profiling.delivery import newest_validated, profile_delivery
 from cityledger.profiling.inventory import take_inventory
 from cityledger.profiling.records import ColumnProfile, FileGroup, Inventory, Profile
 from cityledger.profiling.store import ProfileStore
-from cityledger.records import Stage
 from cityledger.runner import Runner
 from cityledger.settings import get_settings
 from cityledger.storage.database import Database
@@ -51,7 +48,7 @@ def profile(
     Example: cityledger profile health.outpatient_visits
     """
     runner = Runner.from_settings()
-    places = sorted(_places(runner.journal, dataset, partition))
+    places = list(newest_validated(runner.journal, dataset, partition))
     if not places:
         raise BadInputError(
             "nothing has been validated yet",
@@ -91,19 +88,6 @@ def inventory(
         typer.echo(taken.model_dump_json(indent=2))
     else:
         _describe_inventory(Console(highlight=False), taken)
-
-
-def _places(
-    journal: Journal, dataset: str | None, partition: str | None
-) -> Iterator[tuple[str, str]]:
-    """The partitions to profile: the newest validated one of each dataset, or the one named."""
-    newest: dict[str, str] = {}
-    for row in journal.matrix():
-        cell = row.stages.get(Stage.VALIDATE)
-        wanted = dataset in (None, row.dataset) and partition in (None, row.partition)
-        if wanted and cell and cell.status in ("success", "skipped"):
-            newest[row.dataset] = max(row.partition, newest.get(row.dataset, ""))
-    yield from newest.items()
 
 
 def _describe(console: Console, profile: Profile) -> None:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from cityledger.errors import BadInputError
 from cityledger.profiling.records import Profile
 from cityledger.profiling.store import ProfileStore
 from cityledger.profiling.table import likely_keys, profile_columns
+from cityledger.records import Stage
 from cityledger.storage.duck import connect
 
 if TYPE_CHECKING:
+    from cityledger.ledger.journal import Journal
     from cityledger.records import Validation
     from cityledger.runner import Runner
 
@@ -44,6 +47,25 @@ def profile_delivery(runner: Runner, dataset: str, partition: str) -> Profile:
     )
     store.save(profile)
     return profile
+
+
+def newest_validated(
+    journal: Journal, dataset: str | None = None, partition: str | None = None
+) -> Iterator[tuple[str, str]]:
+    """Dataset and newest validated partition, in order of the datasets.
+
+    Args:
+        journal: What has been done.
+        dataset: Only this one.
+        partition: This partition instead of the newest.
+    """
+    newest: dict[str, str] = {}
+    for row in journal.matrix():
+        cell = row.stages.get(Stage.VALIDATE)
+        wanted = dataset in (None, row.dataset) and partition in (None, row.partition)
+        if wanted and cell and cell.status in ("success", "skipped"):
+            newest[row.dataset] = max(row.partition, newest.get(row.dataset, ""))
+    yield from sorted(newest.items())
 
 
 def _validation(runner: Runner, dataset: str, partition: str) -> Validation:
