@@ -75,6 +75,25 @@ def test_ragged_records_are_rejected_alone(read: Callable[..., Any]) -> None:
     assert text.endswith("(19999 characters)")
 
 
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(
+    st.lists(st.sampled_from([1, 2, 2, 2, 3, 4]), min_size=2, max_size=30),
+    st.integers(0, 100_000),
+)
+def test_ragged_records_that_make_up_for_each_other_are_rejected(
+    read: Callable[..., Any], commas: list[int], plain: int
+) -> None:
+    """Prevents fields that slide from one record to the next because the sum of fields fits."""
+    commas += [4] * max(0, 2 * len(commas) - sum(commas))
+    commas += [1] * (sum(commas) - 2 * len(commas))
+    body = "9,9,9\n" * plain + "".join("7" + ",7" * count + "\n" for count in commas)
+    result = read((HEAD + body).encode())
+    told = {1: "too_few_fields", 3: "too_many_fields", 4: "too_many_fields"}
+    want = [(plain + 2 + at, told[c]) for at, c in enumerate(commas) if c in told]
+    assert [(entry.row, entry.reason) for entry in result.rejects] == want
+    assert len(result.rows) == plain + commas.count(2)
+
+
 def test_nul_bytes_reject_their_record(read: Callable[..., Any]) -> None:
     """Prevents NUL bytes from reaching tables or truncating text."""
     result = read((HEAD + "a,1,2\nb,\0,2\nc,1,2\n").encode())

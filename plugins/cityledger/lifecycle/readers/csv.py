@@ -107,7 +107,14 @@ def _head(first: bytes, delimiter: str) -> _Head:
 
 
 def _chunk(records: Records, layout: TableLayout, delimiter: str, where: str) -> Chunk:
-    raw = _frame(records, layout, delimiter)
+    try:
+        raw = _frame(records, layout, delimiter)
+    except pl.exceptions.PolarsError:
+        # As many fields as there must be, but one record has another's.
+        if records.recount is None:
+            raise
+        records = records.recount()
+        raw = _frame(records, layout, delimiter)
     if raw.height != len(records.lines):
         raise CityLedgerError(
             f"two readings of a block disagree: {len(records.lines)} and {raw.height} records",

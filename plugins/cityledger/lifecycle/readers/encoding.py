@@ -191,13 +191,19 @@ def _whole_lines(source: Iterator[bytes]) -> Iterator[bytes]:
     """Cut blocks at line ends, where no multi-byte sequence can be open."""
     carry = b""
     for block in source:
-        data = carry + block if carry else block
-        end = max(data.rfind(b"\n"), data.rfind(b"\r", 0, -1) if b"\n" not in data else -1) + 1
-        if not end and len(data) > _LONGEST_LINE:
-            end = len(data)
-        carry = data[end:]
+        end = block.rfind(b"\n") + 1
         if end:
-            yield data[:end]
+            # Joined from a view: blocks are large enough for a copy to count.
+            yield b"".join((carry, memoryview(block)[:end]))
+            carry = block[end:]
+            continue
+        carry += block
+        end = carry.rfind(b"\r", 0, -1) + 1
+        if not end and len(carry) > _LONGEST_LINE:
+            end = len(carry)
+        if end:
+            yield carry[:end]
+            carry = carry[end:]
     if carry:
         yield carry
 

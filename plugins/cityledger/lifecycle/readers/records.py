@@ -1,15 +1,16 @@
 r"""Cuts delimited UTF-8 text into records, each with its physical line number.
 
-Numpy looks at whole blocks: positions of delimiters and line ends outside quotes give the number
-of fields of every record at once. Only what is odd (a ragged record, a stray quote, a NUL byte, a
-byte that could not be decoded) is looked at one by one. What leaves here as good is regular CSV
-with ``\n`` between records, which any parser reads the same way.
+Numpy looks at whole blocks. Counts of delimiters and line ends show most blocks to be regular;
+otherwise their positions outside quotes give the number of fields of every record at once. Only
+what is odd (a ragged record, a stray quote, a NUL byte, a byte that could not be decoded) is looked
+at one by one. What leaves here as good is regular CSV with ``\n`` between records, which any parser
+reads the same way.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -37,12 +38,16 @@ class Records:
         data: Regular CSV, each record ended by ``\n``.
         lines: Physical line on which each record starts, 1-based.
         quoted: Whether ``data`` has quotes.
+        recount: Set when ``data`` has as many delimiters as its records need but nobody looked
+            whether each has its share: call it for the truth when the parser meets a record with
+            too many fields.
     """
 
     data: bytes
     lines: Positions
     quoted: bool
     rejects: list[Reject] = field(default_factory=list)
+    recount: Callable[[], Records] | None = None
 
 
 @dataclass(slots=True)
@@ -89,7 +94,8 @@ class RecordScanner:
                 return Records(b"", _NO_LINES, quoted=False)
         cut = self._cut(buffer, final=final)
         self._rest = cut.rest
-        records = _Judge(cut, self._delimiter, self._fields).records()
+        judge = _Judge(cut, self._delimiter, self._fields)
+        records = judge.at_a_glance() or judge.records()
         if len(self._rest) > MAX_RECORD and not final:
             records.rejects.append(self._give_up())
         return records
@@ -295,11 +301,24 @@ class _Judge:
     def __init__(self, cut: _Cut, delimiter: bytes, fields: int) -> None:
         self._cut = cut
         self._fields = fields
+        self._delimiter = delimiter[0]
         self._data = cut.data
-        self._ends, self._counts = _structure(cut, delimiter[0], fields)
+        self._ends: Positions = _NO_LINES
+        self._counts: Positions | None = None
+
+    def at_a_glance(self) -> Records | None:
+        """All records as good, when nothing speaks against it but a look at each of them."""
+        cut = self._cut
+        if cut.quoted or self._fields == 1 or b"\0" in cut.data:
+            return None
+        if not _counts_fit(cut, self._delimiter, self._fields) or not _is_utf8(cut.data):
+            return None
+        return Records(cut.data, cut.lines, False, cut.rejects, recount=self.records)
 
     def records(self) -> Records:
+        """The good records; rejects for the others."""
         cut = self._cut
+        self._ends, self._counts = _structure(cut, self._delimiter, self._fields)
         lines = cut.lines
         bad = self._bad()
         if not bad:
@@ -358,6 +377,20 @@ class _Judge:
 
 _ZERO = np.zeros(1, dtype=np.int64)
 _NO_LINES = np.zeros(0, dtype=np.int64)
+
+
+def _counts_fit(cut: _Cut, delimiter: int, fields: int) -> bool:
+    """Whether there are as many delimiters as the records need, and no record is too long."""
+    raw = np.frombuffer(cut.data, np.uint8)
+    found = 0
+    # Two line ends lie at most two slices apart when every slice has one.
+    step = MAX_RECORD // 2
+    for start in range(0, len(raw), step):
+        part = raw[start : start + step]
+        if not np.count_nonzero(part == _LF):
+            return False
+        found += int(np.count_nonzero(part == delimiter))
+    return found == (fields - 1) * len(cut.lines)
 
 
 def _structure(cut: _Cut, delimiter: int, fields: int) -> tuple[Positions, Positions | None]:
