@@ -1,0 +1,1 @@
+"""Web pages for the three readers: engineer, governance team, auditor."""

@@ -1,0 +1,74 @@
+"""What needs no identity: stylesheet, script, chart library, font, and whether we are well."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+from typing import cast
+
+from fastapi import APIRouter, Request
+from fastapi.responses import FileResponse, JSONResponse, Response
+from sqlalchemy import text
+
+from cityledger.console.errors import MissingError
+from cityledger.console.rendering import HERE
+from cityledger.errors import UnavailableError
+
+router = APIRouter()
+_FILES = {
+    "console.css": "text/css",
+    "console.js": "text/javascript",
+    "icon.svg": "image/svg+xml",
+}
+#: The address changes with the content, so that a browser may keep what it has.
+_KEEP = {"Cache-Control": "public, max-age=31536000, immutable"}
+
+
+@router.get("/static/charts.js")
+def chart_library() -> Response:
+    """Vega, Vega-Lite and Vega-Embed in one file, from the installed package."""
+    return Response(_chart_library(), media_type="text/javascript", headers=_KEEP)
+
+
+@router.get("/static/noto-sans-sc.ttf")
+def chinese_font() -> Response:
+    """The Chinese font for machines without one; browsers that have one do not ask for it."""
+    return FileResponse(font_file(), media_type="font/ttf", headers=_KEEP)
+
+
+@router.get("/static/{name}")
+def static(name: str) -> Response:
+    """One of our own files."""
+    if name not in _FILES:
+        raise MissingError(name)
+    return FileResponse(HERE / "static" / name, media_type=_FILES[name], headers=_KEEP)
+
+
+@router.get("/healthz")
+def health(request: Request) -> Response:
+    """200 when pages can be served with data, else 503."""
+    try:
+        with request.app.state.desk.database.begin() as connection:
+            connection.execute(text("SELECT 1"))
+    except UnavailableError as error:
+        return JSONResponse({"status": "unavailable", "code": error.code}, status_code=503)
+    return JSONResponse({"status": "ok"})
+
+
+@lru_cache(maxsize=1)
+def font_file() -> Path:
+    """Noto Sans SC, variable weight, of the installed font package."""
+    import justmytype_intl_cjk
+
+    folder = Path(justmytype_intl_cjk.__file__).parent / "fonts" / "ofl" / "notosanssc"
+    return folder / "NotoSansSC[wght].ttf"
+
+
+@lru_cache(maxsize=1)
+def _chart_library() -> bytes:
+    import vl_convert
+
+    # Without a snippet of code it is the whole library; the package's types forget that.
+    bundle = cast("Callable[[], str]", vl_convert.javascript_bundle)
+    return bundle().encode()

@@ -1,0 +1,36 @@
+"""What all pages work with: one per process."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+from cityledger.console.house import House
+from cityledger.ledger.journal import Journal
+from cityledger.settings import Settings
+from cityledger.storage.database import Database
+
+
+class Desk:
+    """Settings, contracts, journal and read models of an installation.
+
+    The database is looked for at the first page that needs it: the console starts, and says what
+    is wrong, when there is none.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.house = House(settings)
+
+    @cached_property
+    def database(self) -> Database:
+        """CityLedger's database.
+
+        Raises:
+            UnavailableError: none is configured.
+        """
+        return Database.from_settings(self.settings)
+
+    @cached_property
+    def journal(self) -> Journal:
+        """What every stage left behind."""
+        return Journal(self.database)

@@ -1,0 +1,53 @@
+"""Forms prove that they come from our own pages (CSRF).
+
+The browser holds a random cookie, the form its keyed hash bound to the person: another site can
+read neither. The check is a dependency of the whole app, so that a form cannot forget it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+
+from fastapi import Request
+
+from cityledger.console.errors import ForbiddenError
+
+COOKIE = "cityledger_form"
+FIELD = "form_token"
+HEADER = "x-form-token"
+_SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+def browser_mark(request: Request) -> str:
+    """The random text that this browser holds, made now if it holds none."""
+    held: str | None = getattr(request.state, "form_mark", None) or request.cookies.get(COOKIE)
+    if not held or len(held) > 100:
+        held = secrets.token_urlsafe(24)
+    request.state.form_mark = held
+    return held
+
+
+def token(request: Request) -> str:
+    """What a form must carry to be accepted."""
+    return _token(request, browser_mark(request))
+
+
+async def check(request: Request) -> None:
+    """Refuse what changes something and does not come from our own form.
+
+    Raises:
+        ForbiddenError: the token is missing or another's.
+    """
+    if request.method in _SAFE:
+        return
+    held = request.cookies.get(COOKIE, "")
+    given = request.headers.get(HEADER) or (await request.form()).get(FIELD, "")
+    if not held or not hmac.compare_digest(str(given).encode(), _token(request, held).encode()):
+        raise ForbiddenError
+
+
+def _token(request: Request, held: str) -> str:
+    key: bytes = request.app.state.key
+    return hmac.new(key, f"form:{held}".encode(), hashlib.sha256).hexdigest()

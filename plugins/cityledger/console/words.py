@@ -1,0 +1,69 @@
+"""Texts for the enumerations of the house; templates show them by ``_(words.…[value])``."""
+
+from __future__ import annotations
+
+from cityledger.console.i18n import mark
+
+#: Role → text.
+ROLE = {
+    "engineer": mark("engineer"),
+    "steward": mark("steward"),
+    "auditor": mark("auditor"),
+    "department": mark("department"),
+    "public": mark("public"),
+}
+
+#: Stage → text.
+STAGE = {
+    "extract": mark("extract"),
+    "land": mark("land"),
+    "parse": mark("parse"),
+    "validate": mark("validate"),
+    "release": mark("release"),
+    "standardise": mark("standardise"),
+    "publish": mark("publish"),
+}
+
+#: Indicator status → text, and the style of its badge.
+INDICATOR = {
+    "met": mark("target met"),
+    "at_risk": mark("at risk"),
+    "missed": mark("target missed"),
+    "not_applicable": mark("no target"),
+    "not_yet_due": mark("not yet due"),
+    "insufficient_data": mark("insufficient data"),
+}
+
+#: Status of a rule's result → text.
+RULE = {
+    "passed": mark("passed"),
+    "warning": mark("warning"),
+    "failed": mark("failed"),
+    "error": mark("could not be checked"),
+}
+
+#: Severity of a rule → text.
+SEVERITY = {
+    "block": mark("blocks the row"),
+    "warn": mark("warns"),
+    "info": mark("tells"),
+}
+
+#: Any status → tone of its badge. The glyph in the badge says the same as the colour.
+TONE = {
+    "met": "good",
+    "passed": "good",
+    "success": "good",
+    "skipped": "good",
+    "released": "good",
+    "on_time": "good",
+    "at_risk": "warn",
+    "warning": "warn",
+    "held": "warn",
+    "late": "warn",
+    "missed": "bad",
+    "failed": "bad",
+    "failure": "bad",
+    "missing": "bad",
+    "error": "bad",
+}
