@@ -14,6 +14,8 @@ from cityledger.contracts.glossary import Term, examine_glossary
 from cityledger.contracts.model import Contract
 from cityledger.contracts.node import Node, nearest
 from cityledger.contracts.resolve import SUFFIX, Resolved, resolve
+from cityledger.contracts.scoring import FILE as SCORING
+from cityledger.contracts.scoring import examine_scoring
 from cityledger.contracts.violations import ContractError, Violation
 from cityledger.contracts.working_days import FILE as WORKING_DAYS
 from cityledger.contracts.working_days import examine_working_days
@@ -22,7 +24,7 @@ __all__ = ["ContractError", "Report", "Violation", "examine", "lint"]
 
 CODES = "codes"
 _CODE_SUFFIXES = (".yaml", ".csv")
-_TOP_FILES = ("city.yaml", "columns.yaml", WORKING_DAYS)
+_TOP_FILES = ("city.yaml", "columns.yaml", SCORING, WORKING_DAYS)
 _Read = TypeVar("_Read")
 
 
@@ -74,6 +76,7 @@ class _House:
         """Read shared files first: contracts are checked against them."""
         city = self._shared("city.yaml", examine_city)
         glossary = self._shared("columns.yaml", examine_glossary) or {}
+        self._shared(SCORING, examine_scoring)
         self._shared(WORKING_DAYS, examine_working_days)
         lists = self._code_lists(city)
         contracts: dict[str, Contract] = {}
