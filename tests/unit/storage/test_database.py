@@ -71,6 +71,8 @@ def test_journals_refuse_change(database: Database) -> None:
     """Prevents a past that somebody tidies up, even by a superuser's slip."""
     changes = ("UPDATE {} SET id = DEFAULT", "DELETE FROM {}", "TRUNCATE {} CASCADE")
     for table in metadata.sorted_tables:
+        if "mutable" in table.info:  # an index or a position: no record of anything
+            continue
         for change in changes:
             statement = text(change.format(f"{SCHEMA}.{table.name}"))
             with pytest.raises(DBAPIError, match="append-only"), database.begin() as connection:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from cityledger.storage.tables import orders as orders
+from cityledger.storage.tables import graph as graph
 from cityledger.storage.tables import profiles as profiles
 from cityledger.storage.tables.base import SCHEMA, metadata
 from cityledger.storage.tables.journals import (
