@@ -11,6 +11,7 @@ from cityledger.contracts.model import ColumnType, Contract, Scope
 from cityledger.errors import CityLedgerError
 from cityledger.records import RuleResult
 
+from quality_checks.rules.base import PARTITION
 from quality_checks.session import BoundRule, Session
 from quality_checks.values.base import OutputType, Precision, Reading, polars_type
 
@@ -88,6 +89,8 @@ class Suite:
             return ()
         read = frozenset[str]().union(*(bound.call.reads_columns for bound in rules))
         needed = [name for name in self.columns if name in read]
+        if any(bound.rule.by_partition for bound in rules):
+            needed.append(PARTITION)
         frame = table if isinstance(table, pl.DataFrame) else table.select(*needed).pl()
         session = Session(str(self.contract.id), dict.fromkeys(needed), rules)
         session.check(frame.select(needed))

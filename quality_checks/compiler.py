@@ -14,7 +14,7 @@ from cityledger.errors import BadInputError
 
 from quality_checks.compiled import Suite
 from quality_checks.rules import all_rules
-from quality_checks.rules.base import Call, Rule
+from quality_checks.rules.base import Call, Rule, Tables
 from quality_checks.session import BoundRule
 from quality_checks.values import all_value_types, value_type_of
 from quality_checks.values.base import Context, OutputType, Reading, ValueType
@@ -22,13 +22,17 @@ from quality_checks.values.base import Context, OutputType, Reading, ValueType
 Codes = Callable[[str], CodeList]
 
 
-def compile_suite(contract: Contract, *, codes_dir: Path, as_of: date) -> Suite:
+def compile_suite(
+    contract: Contract, *, codes_dir: Path, as_of: date, tables: Tables | None = None
+) -> Suite:
     """Build the suite of a contract.
 
     Args:
         contract: The resolved contract.
         codes_dir: Folder of the code lists.
         as_of: The delivery's reference date: last day of its partition.
+        tables: Finds what is released of other datasets; rules that refer to one are ``error``
+            without.
 
     Raises:
         BadInputError: no rules, an unknown rule or value type, wrong arguments or columns.
@@ -40,12 +44,23 @@ def compile_suite(contract: Contract, *, codes_dir: Path, as_of: date) -> Suite:
             fix="give a column `required`, `enum` … or a `quality` entry",
             code="empty_suite",
         )
-    return _Compiler(contract, codes_dir, as_of).suite()
+    return _Compiler(contract, codes_dir, as_of, tables).suite()
+
+
+PRIVATE = frozenset({"personal", "sensitive"})
+
+
+def _first_day(grain: str, day: date) -> date:
+    """First day of the period that holds a day."""
+    months = {"month": 1, "quarter": 3, "year": 12}.get(grain)
+    return day if months is None else day.replace(day=1, month=day.month - (day.month - 1) % months)
 
 
 class _Compiler:
-    def __init__(self, contract: Contract, codes_dir: Path, as_of: date) -> None:
-        self._contract, self._as_of = contract, as_of
+    def __init__(
+        self, contract: Contract, codes_dir: Path, as_of: date, tables: Tables | None
+    ) -> None:
+        self._contract, self._as_of, self._tables = contract, as_of, tables
         self._codes = _code_finder(codes_dir)
         self._kinds = {column.name: self._kind(column) for column in contract.columns}
         self._types = {column.name: column.type for column in contract.columns}
@@ -122,6 +137,11 @@ class _Compiler:
             codes=self._codes,
             as_of=self._as_of,
             reads=self._read_texts,
+            since=_first_day(self._contract.service_level.grain, self._as_of),
+            tables=self._tables,
+            private=frozenset(
+                c.name for c in self._contract.columns if c.classification in PRIVATE
+            ),
         )
         if spec.scope not in rule.scopes:
             known = " or ".join(scope.value for scope in rule.scopes)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 from cityledger.errors import CityLedgerError
 
-from quality_checks.rules.base import Judge
+from quality_checks.rules.base import CannotCheckError, Judge
 
 if TYPE_CHECKING:
     from pandera.polars import Check
@@ -28,7 +28,7 @@ class Judgement:
     Attributes:
         failing: Rule key → mask, True where a row breaks the rule or the rule could not decide.
         undecided: Rule key → rows that the rule gave no verdict on.
-        raised: Rule key → name of the exception that the rule raised.
+        raised: Rule key → why the rule could not judge (no values of the data).
     """
 
     failing: dict[str, pl.Series] = field(default_factory=dict)
@@ -99,8 +99,11 @@ class Bench:
         def outcome(_: Any) -> bool:
             try:
                 verdict = judge(self._frame)
+            except CannotCheckError as error:
+                self._current.raised[key] = str(error)
+                raise
             except Exception as error:
-                self._current.raised[key] = type(error).__name__
+                self._current.raised[key] = f"the rule raised {type(error).__name__}"
                 raise
             if verdict.null_count():
                 self._current.undecided[key] = verdict.null_count()

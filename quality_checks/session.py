@@ -11,7 +11,15 @@ from cityledger.contracts.model import RuleSpec, Severity
 from cityledger.records import RuleResult, RuleStatus
 
 from quality_checks.judging import Bench, Judgement, by_expression
-from quality_checks.rules.base import Call, CannotCheckError, Form, Judge, Rule, Totals
+from quality_checks.rules.base import (
+    Call,
+    CannotCheckError,
+    Form,
+    Judge,
+    Measuring,
+    Rule,
+    Totals,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +57,7 @@ class _Tally:
     failed: int = 0
     undecided: int = 0
     error: str = ""
+    measured: float | None = None
 
 
 class Session:
@@ -103,9 +112,17 @@ class Session:
         for key, tally in self._tallies.items():
             if key in self._totals:
                 continue
-            rule, column = self._rules[key].rule, self._rules[key].call.column
-            tally.evaluated += typed.height - (typed[column].null_count() if rule.skips_null else 0)
+            tally.evaluated += self._looked_at(self._rules[key], typed)
             self._take(key, tally, judgement)
+
+    @staticmethod
+    def _looked_at(bound: BoundRule, typed: pl.DataFrame) -> int:
+        rule, call = bound.rule, bound.call
+        if rule.looks_at is not None:
+            return int(typed.select(rule.looks_at(call).sum()).item())
+        if not rule.skips_null:
+            return typed.height
+        return typed.height - typed[call.column].null_count()
 
     @staticmethod
     def _take(key: str, tally: _Tally, judgement: Judgement) -> None:
@@ -113,7 +130,7 @@ class Session:
             tally.failed += int(judgement.failing[key].sum())
         tally.undecided += judgement.undecided.get(key, 0)
         if key in judgement.raised:
-            tally.error = f"the rule raised {judgement.raised[key]}"
+            tally.error = judgement.raised[key]
 
     def _guard(self, key: str, step: Callable[..., None], *arguments: Any) -> None:
         try:
@@ -127,7 +144,9 @@ class Session:
         tally = self._tallies[key]
         if tally.error:
             return
-        table, good = self._totals[key].table(control)
+        totals = self._totals[key]
+        table, good = totals.table(control)
+        tally.measured = totals.measured if isinstance(totals, Measuring) else None
         first = table.columns[0]
         bench = Bench({first: None}, {key: (first, by_expression(good))}, self._where)
         tally.evaluated = table.height

@@ -12,6 +12,7 @@ from cityledger.records import RuleResult
 
 from quality_checks.compiled import Suite
 from quality_checks.compiler import compile_suite
+from quality_checks.rules.base import Tables
 from quality_checks.session import Session, Verdict
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ def check_history(
     *,
     codes_dir: Path,
     as_of: date,
+    tables: Tables | None = None,
 ) -> tuple[RuleResult, ...]:
     """Judge a dataset's table over all partitions by the contract's rules of scope ``history``.
 
@@ -34,5 +36,7 @@ def check_history(
         table: Polars frame or DuckDB relation (``connection.table("staging.stg_…")``).
         codes_dir: Folder of the code lists.
         as_of: Last day of the newest partition.
+        tables: Finds what is released of other datasets, for rules that refer to them.
     """
-    return compile_suite(contract, codes_dir=codes_dir, as_of=as_of).check_history(table)
+    suite = compile_suite(contract, codes_dir=codes_dir, as_of=as_of, tables=tables)
+    return suite.check_history(table)

@@ -13,9 +13,14 @@ from cityledger.contracts.catalogue import RuleFacts
 from quality_checks.rules import (  # noqa: F401 - importing registers them
     columns,
     comparisons,
+    days,
     dirt,
+    drift,
     history,
     identifiers,
+    industry,
+    references,
+    sequence,
     totals,
     uniqueness,
 )

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
 from importlib.metadata import entry_points
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import polars as pl
 from cityledger.contracts.codes import CodeList
@@ -45,6 +45,9 @@ class Call:
         codes: Finds a code list by name.
         as_of: The delivery's reference date.
         reads: Reads one text as the typed value of a column (control totals come as text).
+        since: First day of the delivery's period; None where there is no period (tables).
+        tables: Finds the released table of another dataset; None where there are none to look at.
+        private: Columns whose values never enter a result (personal, sensitive).
     """
 
     spec: RuleSpec
@@ -53,6 +56,9 @@ class Call:
     codes: Callable[[str], CodeList]
     as_of: date
     reads: Callable[[str, Sequence[str]], pl.Series]
+    since: date | None = None
+    tables: Tables | None = None
+    private: frozenset[str] = frozenset()
 
     @property
     def column(self) -> str:
@@ -73,6 +79,18 @@ class Call:
             named.update(part for part in parts if isinstance(part, str) and part in self.types)
         return frozenset(named)
 
+    def other_table(self, columns: Sequence[str]) -> pl.DataFrame:
+        """The distinct values of some columns in the table that argument ``dataset`` names.
+
+        Raises:
+            CannotCheckError: it has not been released, or lacks a column.
+        """
+        dataset = str(self.get("dataset"))
+        found = None if self.tables is None else self.tables(dataset, tuple(columns))
+        if found is None:
+            raise CannotCheckError(f"there is no released table of {dataset} with these columns")
+        return found
+
     def get(self, name: str, default: Any = None) -> Any:
         """An argument, or its default."""
         return self.spec.arguments.get(name, default)
@@ -85,6 +103,15 @@ class Call:
             fix=fix,
             code="bad_rule",
         )
+
+
+Tables = Callable[[str, tuple[str, ...]], pl.DataFrame | None]
+"""Dataset and columns → their distinct values in its released table; ``_partition`` is a column.
+
+None says that there is no such table, or that it lacks a column."""
+
+PARTITION = "_partition"
+"""Column that names a row's partition, in every table over all partitions."""
 
 
 class Judge(Protocol):
@@ -111,6 +138,16 @@ class Totals(Protocol):
         ...
 
 
+@runtime_checkable
+class Measuring(Protocol):
+    """Totals that can say which figure they judged; only for figures that anybody may see."""
+
+    @property
+    def measured(self) -> float | None:
+        """The figure, after :meth:`Totals.table`."""
+        ...
+
+
 class CannotCheckError(Exception):
     """A rule has nothing to judge by; its result is ``error``, with this text (no data values)."""
 
@@ -126,9 +163,11 @@ class Example:
     """Rows that obey and rows that don't: documentation that a test runs.
 
     Attributes:
-        columns: Column → values of the good rows. The first column is the judged one.
+        good: Column → values of good rows. The first column is the judged one.
         bad: Column → values; every one of these rows (or the table, for totals) breaks the rule.
+        columns: Columns that a contract would name; None for all of them in this order.
         control: 合计 rows for rules that need them.
+        tables: Dataset → table, for rules that look at other datasets.
     """
 
     good: Mapping[str, Sequence[Any]]
@@ -136,6 +175,7 @@ class Example:
     arguments: Mapping[str, Any] = field(default_factory=dict)
     columns: tuple[str, ...] | None = None
     control: tuple[Mapping[str, str], ...] = ()
+    tables: Mapping[str, Mapping[str, Sequence[Any]]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +189,10 @@ class Rule:
         skips_null: A null in the judged column is not looked at (``not_null`` judges it).
         least_columns: Fewest columns that a contract must name.
         scopes: Where it makes sense: a row, a delivery, the table over all partitions.
+        element: What one element of the count is, when it isn't what the form says.
+        looks_at: Expression, True for the rows that the rule judges; None for all of them (or all
+            with a value, see ``skips_null``). Rows left aside count as neither good nor bad.
+        by_partition: It compares partitions, so it reads their column, too.
     """
 
     name: str
@@ -161,6 +205,15 @@ class Rule:
     skips_null: bool = True
     least_columns: int = 1
     scopes: tuple[Scope, ...] = ()
+    element: str = ""
+    looks_at: RowBuilder | None = None
+    by_partition: bool = False
+
+    @property
+    def unit(self) -> str:
+        """What one element of the count is: a cell, a row, a group, a delivery."""
+        usual = {Form.ROW: "cell" if self.least_columns < 2 else "row", Form.STREAM: "row"}
+        return self.element or usual.get(self.form, "delivery")
 
     @property
     def description(self) -> str:

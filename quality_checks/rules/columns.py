@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from datetime import date, datetime, time
 from decimal import Decimal
@@ -70,6 +69,21 @@ def not_null(call: Call) -> pl.Expr:
 
 
 @row_rule(
+    gb_code="0201",
+    source="ODCS metric missingValues; GB/T 36344 0201 数据元素完整性",
+    skips_null=False,
+    required=("values",),
+    example=Example(good={"a": ["x"]}, bad={"a": [None, "N/A"]}, arguments={"values": ["", "N/A"]}),
+)
+def not_missing(call: Call) -> pl.Expr:
+    """There is a value, and it is none of ``values``, which stand for a missing one."""
+    values = [str(value) for value in call.get("values") if value is not None]
+    return call.value.is_not_null() & ~call.value.cast(pl.String).is_in(values).fill_null(
+        value=False
+    )
+
+
+@row_rule(
     gb_code="0101",
     source="GB/T 36344 0101 数据标准 (code list)",
     optional=("values", "codes", "dateColumn"),
@@ -118,14 +132,22 @@ def _codes(call: Call) -> list[str]:
 )
 def pattern(call: Call) -> pl.Expr:
     """The whole text matches the regular expression ``pattern``."""
-    expression = str(call.get("pattern"))
-    try:
-        re.compile(expression)
-        anchored = rf"^(?:{expression})\z"
-        pl.Series([""]).str.contains(anchored)
-    except (re.error, pl.exceptions.PolarsError):
-        raise call.refuse("the pattern is no regular expression", "mend the pattern") from None
+    anchored = whole_text(call, str(call.get("pattern")))
     return unless_null(call.value, call.value.str.contains(anchored))
+
+
+def whole_text(call: Call, expression: str) -> str:
+    """The regular expression that matches whole texts only.
+
+    Raises:
+        BadInputError: it is none.
+    """
+    anchored = rf"^(?:{expression})\z"
+    try:
+        pl.Series([""]).str.contains(anchored)
+    except pl.exceptions.PolarsError:
+        raise call.refuse("the pattern is no regular expression", "mend the pattern") from None
+    return anchored
 
 
 @row_rule(
@@ -163,3 +185,23 @@ def _within(value: pl.Expr, low: Any, high: Any) -> pl.Expr:
     if high is not None:
         verdict = verdict & (value <= high)
     return verdict
+
+
+@row_rule(
+    gb_code="0302",
+    source="GB/T 36344 0302 数据格式合规性 (precision); ISO/IEC 25012 precision",
+    required=("maximum",),
+    example=Example(good={"a": [0.1, 12.25]}, bad={"a": [0.125]}, arguments={"maximum": 2}),
+)
+def decimal_places(call: Call) -> pl.Expr:
+    """The number has at most ``maximum`` decimal places: no finer than it can have been measured.
+
+    Binary fractions count as the decimal number that they are nearest to (15 digits).
+    """
+    places = call.get("maximum")
+    if isinstance(places, bool) or not isinstance(places, int) or not 0 <= places <= 15:
+        raise call.refuse("`maximum` is no number of places", "write 0 to 15")
+    if call.types[call.column] not in (ColumnType.INTEGER, ColumnType.NUMBER):
+        raise call.refuse(f"'{call.column}' is no number", "name a number column")
+    number = call.value.cast(pl.Float64)
+    return unless_null(call.value, (number - number.round(places)).abs() <= number.abs() * 1e-15)

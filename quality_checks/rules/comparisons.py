@@ -40,7 +40,18 @@ def _null_safe(verdict: pl.Expr) -> pl.Expr:
     return verdict.fill_null(value=True)
 
 
+def all_given(call: Call) -> pl.Expr:
+    """Rows where every column of the rule has a value: only they can be compared."""
+    return pl.all_horizontal(pl.col(name).is_not_null() for name in call.spec.columns)
+
+
+def _some_part(call: Call) -> pl.Expr:
+    parts = (pl.col(name).is_not_null() for name in call.spec.columns[1:])
+    return call.value.is_not_null() & pl.any_horizontal(parts)
+
+
 @row_rule(
+    looks_at=all_given,
     gb_code="0503",
     source="GB/T 36344 0503 时序性",
     least_columns=2,
@@ -54,6 +65,7 @@ def not_before(call: Call) -> pl.Expr:
 
 
 @row_rule(
+    looks_at=all_given,
     gb_code="0402",
     source="GB/T 36344 0402 关联数据一致性",
     least_columns=2,
@@ -65,6 +77,7 @@ def at_least_column(call: Call) -> pl.Expr:
 
 
 @row_rule(
+    looks_at=all_given,
     gb_code="0402",
     source="GB/T 36344 0402 关联数据一致性",
     least_columns=2,
@@ -89,6 +102,7 @@ def _family(kind: ColumnType) -> str:
 
 
 @row_rule(
+    looks_at=all_given,
     gb_code="0104",
     source="GB/T 36344 0104 业务规则",
     required=("operator",),
@@ -118,6 +132,7 @@ def compare(call: Call) -> pl.Expr:
 
 
 @row_rule(
+    looks_at=_some_part,
     gb_code="0402",
     source="GB/T 36344 0402; DB31/T 1523 040202 表内逻辑",
     optional=("tolerance",),
@@ -138,6 +153,61 @@ def sum_of(call: Call) -> pl.Expr:
 
 
 @row_rule(
+    looks_at=all_given,
+    gb_code="0402",
+    source="GB/T 36344 0402; shares and rates of statistical reports",
+    optional=("factor", "tolerance"),
+    least_columns=3,
+    example=Example(
+        good={"a": [25.0, 33.33], "b": [1, 1], "c": [4, 3]},
+        bad={"a": [0.25], "b": [1], "c": [4]},
+        arguments={"factor": 100, "tolerance": 0.005},
+    ),
+)
+def ratio_of(call: Call) -> pl.Expr:
+    """The first column is the second divided by the third, times ``factor``, within ``tolerance``.
+
+    A denominator of nought leaves nothing to compare with.
+    """
+    above, below = (pl.col(name).cast(pl.Float64) for name in call.spec.columns[1:3])
+    expected = above * float(call.get("factor", 1)) / below
+    verdict = adds_up(call.value.cast(pl.Float64), expected, float(call.get("tolerance", 0)))
+    return _null_safe(verdict) | (below == 0).fill_null(value=False)
+
+
+@row_rule(
+    looks_at=all_given,
+    gb_code="0401",
+    source="GB/T 36344 0401 相同数据一致性; DB31/T 1523 040201 表内等值",
+    least_columns=2,
+    example=Example(good={"a": ["x", None], "b": ["x", "y"]}, bad={"a": ["x"], "b": ["y"]}),
+)
+def equal_columns(call: Call) -> pl.Expr:
+    """The same datum, stored twice, is the same: the first column equals the second."""
+    return _ordered(call, operator.eq)
+
+
+@row_rule(
+    looks_at=all_given,
+    gb_code="0402",
+    source="GB/T 2260: the code of an area begins with those of the areas above it",
+    required=("length",),
+    least_columns=2,
+    example=Example(
+        good={"a": ["990102", None], "b": ["990100", "990100"]},
+        bad={"a": ["110102"], "b": ["990100"]},
+        arguments={"length": 4},
+    ),
+)
+def same_prefix(call: Call) -> pl.Expr:
+    """Both columns begin with the same ``length`` characters, as a district and its city do."""
+    length = int(call.get("length"))
+    first, second = (pl.col(name).str.slice(0, length) for name in call.spec.columns[:2])
+    return _null_safe(first == second)
+
+
+@row_rule(
+    looks_at=_some_part,
     gb_code="0402",
     source="GB/T 36344 0402; 827 rows of a public series have more outcomes than cases",
     least_columns=2,
@@ -152,7 +222,18 @@ def at_least_sum(call: Call) -> pl.Expr:
     return _null_safe(call.value >= pl.sum_horizontal(parts))
 
 
+def _needed(call: Call) -> pl.Expr:
+    condition = call.spec.columns[1]
+    needed = pl.col(condition).is_not_null()
+    if call.get("equals") is not None:
+        needed = pl.col(condition) == pl.lit(literal(call, "equals", condition))
+    elif call.get("in") is not None:
+        needed = pl.col(condition).cast(pl.String).is_in([str(value) for value in call.get("in")])
+    return needed.fill_null(value=False)
+
+
 @row_rule(
+    looks_at=_needed,
     gb_code="0201",
     source="GB/T 36344 0201 数据元素完整性 (elements expected to be assigned)",
     optional=("equals", "in"),
@@ -169,16 +250,11 @@ def required_if(call: Call) -> pl.Expr:
 
     The second column ``equals`` a value, is ``in`` a list, or, without both, has any value.
     """
-    condition = call.spec.columns[1]
-    needed = pl.col(condition).is_not_null()
-    if call.get("equals") is not None:
-        needed = pl.col(condition) == pl.lit(literal(call, "equals", condition))
-    elif call.get("in") is not None:
-        needed = pl.col(condition).cast(pl.String).is_in([str(value) for value in call.get("in")])
-    return call.value.is_not_null() | ~needed.fill_null(value=False)
+    return call.value.is_not_null() | ~_needed(call)
 
 
 @row_rule(
+    looks_at=all_given,
     gb_code="0402",
     source="GB 11643: digit 17 is odd for men",
     least_columns=2,
@@ -196,6 +272,7 @@ def sex_matches_id(call: Call) -> pl.Expr:
 
 
 @row_rule(
+    looks_at=all_given,
     gb_code="0402",
     source="GB 11643: digits 7 to 14 are the date of birth",
     least_columns=2,

@@ -13,7 +13,13 @@ from quality_checks.rules.totals import selection
 _DAYS = [date(2026, 3, 1), date(2026, 3, 2), date(2026, 3, 3)]
 
 
+def _judged_rows(call: Call) -> pl.Expr:
+    here = call.value.is_not_null()
+    return here if call.get("where") is None else here & selection(call, "where")
+
+
 @row_rule(
+    looks_at=_judged_rows,
     gb_code="0402",
     source="GB/T 36344 0402; 7 falling province-days in a public series of cumulative counts",
     required=("orderBy",),
@@ -23,6 +29,7 @@ _DAYS = [date(2026, 3, 1), date(2026, 3, 2), date(2026, 3, 3)]
         good={"a": [1, 1, None], "day": _DAYS},
         bad={"a": [0], "day": [date(2026, 3, 4)]},
         arguments={"orderBy": "day"},
+        columns=("a",),
     ),
 )
 def non_decreasing(call: Call) -> pl.Expr:

@@ -25,9 +25,13 @@ Control = Sequence[Mapping[str, str]]
 
 
 class _RowCount:
-    def __init__(self, minimum: int, maximum: int | None) -> None:
-        self._minimum, self._maximum = minimum, maximum
+    def __init__(self, minimum: int, maximum: int | None, excluded: Sequence[int]) -> None:
+        self._minimum, self._maximum, self._excluded = minimum, maximum, excluded
         self._rows = 0
+
+    @property
+    def measured(self) -> float:
+        return self._rows
 
     def add(self, batch: pl.DataFrame) -> None:
         self._rows += batch.height
@@ -36,20 +40,29 @@ class _RowCount:
         good = pl.col("rows") >= self._minimum
         if self._maximum is not None:
             good = good & (pl.col("rows") <= self._maximum)
+        if self._excluded:
+            good = good & ~pl.col("rows").is_between(self._excluded[0], self._excluded[-1])
         return pl.DataFrame({"rows": [self._rows]}), good
 
 
 @total_rule(
     gb_code="0202",
     source="GB/T 36344 0202 数据记录完整性",
-    optional=("minimum", "maximum"),
+    optional=("minimum", "maximum", "excluded"),
     least_columns=0,
     example=Example(good={"a": [1, 2]}, bad={"a": [1]}, arguments={"minimum": 2}),
 )
 def row_count(call: Call) -> _RowCount:
-    """The delivery has ``minimum`` (default 1) to ``maximum`` rows."""
+    """The delivery has ``minimum`` (default 1) to ``maximum`` rows.
+
+    ``excluded``: nor may it have so many rows (one number, or the first and the last of a range).
+    """
     maximum = call.get("maximum")
-    return _RowCount(int(call.get("minimum", 1)), None if maximum is None else int(maximum))
+    return _RowCount(
+        int(call.get("minimum", 1)),
+        None if maximum is None else int(maximum),
+        [int(bound) for bound in call.get("excluded", ())],
+    )
 
 
 class _MatchesTotal:
@@ -127,6 +140,7 @@ class _MatchesGroups:
 
 
 @total_rule(
+    element="group",
     gb_code="0202",
     source="GB/T 36344 0202; group headings such as 北京市（92所）",
     example=Example(
@@ -201,6 +215,7 @@ def _condition(column: pl.Expr, wanted: Any) -> pl.Expr:
 
 
 @total_rule(
+    element="group",
     gb_code="0402",
     source="GB/T 36344 0402; 863 of 10,958 province-days of a public series don't add up",
     required=("by", "total", "parts"),
@@ -209,6 +224,7 @@ def _condition(column: pl.Expr, wanted: Any) -> pl.Expr:
         good={"a": [3, 1, 2], "g": ["p", "p", "p"], "city": [None, "x", "y"]},
         bad={"a": [4, 1, 2], "g": ["p", "p", "p"], "city": [None, "x", "y"]},
         arguments={"by": ["g"], "total": {"city": None}, "parts": {"city": "*"}},
+        columns=("a",),
     ),
 )
 def sum_of_parts(call: Call) -> _SumOfParts:
@@ -246,6 +262,7 @@ class _Calendar:
 
 
 @total_rule(
+    element="series",
     gb_code="0202",
     source="GB/T 36344 0202, 0501; 2,309 of 74,134 city-hours absent from a public series",
     optional=("by",),

@@ -95,9 +95,11 @@ Read = Callable[..., pl.DataFrame]
 def suite(codes_dir: Path) -> SuiteMaker:
     """Compile columns and rules: ``suite([column("a")], [rule("not_null", "a")])``."""
 
-    def make(columns: Sequence[Column], rules: Sequence[RuleSpec], **settings: Any) -> Suite:
+    def make(
+        columns: Sequence[Column], rules: Sequence[RuleSpec], tables: Any = None, **settings: Any
+    ) -> Suite:
         made = make_contract(columns, rules, **settings)
-        return compile_suite(made, codes_dir=codes_dir, as_of=AS_OF)
+        return compile_suite(made, codes_dir=codes_dir, as_of=AS_OF, tables=tables)
 
     return make
 
