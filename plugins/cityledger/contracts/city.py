@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from cityledger.contracts.columns import NAME
 from cityledger.contracts.document import read_document
 from cityledger.contracts.node import Findings, Node
 from cityledger.contracts.period import Code, check_periods, read_period
+from cityledger.contracts.rectification import Rectification, read_rectification
 from cityledger.contracts.violations import ContractError, Violation
 
 AREA_LIST = "area"
@@ -70,6 +71,7 @@ class City:
         code: Six digits (GB/T 2260).
         notice: Shown beside the city's name, e.g. that it is fictional.
         areas: Every period of every area.
+        rectification: Terms of rectification orders, where a contract does not say others.
     """
 
     name: str
@@ -78,6 +80,7 @@ class City:
     departments: tuple[Department, ...]
     english: str = ""
     notice: str = ""
+    rectification: Rectification = field(default_factory=Rectification)
 
     def areas_on(self, day: date) -> tuple[Area, ...]:
         """The areas whose codes are in force on a day."""
@@ -112,7 +115,7 @@ def examine_city(path: Path) -> tuple[City, list[Violation]]:
     """
     document = read_document(path)
     root = Node(Findings(document), document.data)
-    root.only(("name", "english", "code", "notice", "areas", "departments"))
+    root.only(("name", "english", "code", "notice", "areas", "departments", "rectification"))
     areas = [_area(node) for node in root["areas"].items()]
     check_periods(root["areas"], _as_codes(areas))
     code = root["code"].text(required=True, what="six digits, quoted") or ""
@@ -128,6 +131,7 @@ def examine_city(path: Path) -> tuple[City, list[Violation]]:
         departments=tuple(departments),
         english=root["english"].text() or "",
         notice=root["notice"].text() or "",
+        rectification=Rectification().but(read_rectification(root["rectification"])),
     )
     return city, root.findings.violations
 

@@ -209,6 +209,8 @@ class Contract:
     Attributes:
         sha256: Of the contract file's bytes; every run records it.
         sharing: Sharing class 1, 2 or 3 (政务信息资源目录) with condition.
+        rectification: Where the contract differs from the city's terms of rectification orders:
+            field of :class:`~cityledger.contracts.rectification.Rectification` → value.
     """
 
     id: DatasetId
@@ -229,6 +231,7 @@ class Contract:
     steward: str = ""
     contact: str = ""
     sharing: Mapping[str, Any] = field(default_factory=dict)
+    rectification: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def primary_key(self) -> tuple[str, ...]:

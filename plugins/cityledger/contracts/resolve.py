@@ -14,6 +14,7 @@ from cityledger.contracts.hygiene import check_hygiene
 from cityledger.contracts.identity import DatasetId
 from cityledger.contracts.model import Column, Contract
 from cityledger.contracts.node import Findings, Node
+from cityledger.contracts.rectification import read_rectification
 from cityledger.contracts.rules import resolve_rules
 from cityledger.contracts.shape import check_keys, check_official
 from cityledger.contracts.terms import (
@@ -28,7 +29,7 @@ from cityledger.contracts.violations import ContractError, Violation
 SUFFIX = ".odcs.yaml"
 API_VERSIONS = ("v3.1.0", "v3.2.0")
 STATUSES = ("draft", "active", "deprecated")
-CONTRACT_PROPERTIES = ("sharing", "drift", "nullTokens", "gate", "noKeyReason")
+CONTRACT_PROPERTIES = ("sharing", "drift", "nullTokens", "gate", "rectification", "noKeyReason")
 _SEMVER = re.compile(r"(?:(?:0|[1-9][0-9]*)\.){2}(?:0|[1-9][0-9]*)")
 
 
@@ -102,6 +103,7 @@ def _contract(document: Document, root: Node, catalogue: RuleCatalogue | None) -
         steward=steward,
         contact=_contact(root),
         sharing=resolve_sharing(root, properties.get("sharing")),
+        rectification=read_rectification(properties.get("rectification")),
     )
 
 

@@ -19,12 +19,16 @@ from cityledger.storage.tables.journals import (
     standardisation,
     validation,
 )
+from cityledger.storage.tables.log import log_bundle, log_checkpoint, log_key
 
 __all__ = [
     "SCHEMA",
     "delivery",
     "indicator_value",
     "lineage_event",
+    "log_bundle",
+    "log_checkpoint",
+    "log_key",
     "metadata",
     "model_result",
     "outcome",

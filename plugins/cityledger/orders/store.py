@@ -1,0 +1,126 @@
+"""The events of orders in the database: added, never changed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from itertools import groupby
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Select, func, select
+from sqlalchemy.dialects.postgresql import distinct_on, insert
+
+from cityledger.errors import BadInputError
+from cityledger.orders.records import Opening, OrderEvent, OrderState
+from cityledger.storage.database import Database
+from cityledger.storage.tables.orders import rectification_event as table
+
+History = list[OrderEvent]
+
+
+class EventStore:
+    """Reads and adds events of orders; safe for several processes at once."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    @contextmanager
+    def turn(self, dataset: str, partition: str) -> Iterator[Turn]:
+        """A transaction in which nobody else adds to the orders of a partition."""
+        name = f"cityledger:order:{dataset}/{partition}"
+        with self._database.begin() as connection:
+            connection.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(name, 0))))
+            yield Turn(connection, dataset, partition)
+
+    def find(self, number: str, departments: Iterable[str] | None) -> History:
+        """The events of one order; none when it belongs to a department that is not given.
+
+        Args:
+            number: The order's number.
+            departments: Whose orders may be seen; None for all.
+        """
+        query = select(table.c.record).where(table.c.number == number).order_by(table.c.sequence)
+        if departments is not None:
+            query = query.where(table.c.department.in_(list(departments)))
+        with self._database.begin() as connection:
+            return _events(connection, query)
+
+    def search(
+        self, departments: Iterable[str] | None, states: Iterable[OrderState] | None
+    ) -> list[History]:
+        """The orders of departments that are in one of the states, in order of their number."""
+        newest = select(table.c.number, table.c.state).ext(distinct_on(table.c.number))
+        newest = newest.order_by(table.c.number, table.c.sequence.desc())
+        if departments is not None:
+            newest = newest.where(table.c.department.in_(list(departments)))
+        found = newest.subquery()
+        query = select(table.c.record).join(found, found.c.number == table.c.number)
+        if states is not None:
+            query = query.where(found.c.state.in_([state.value for state in states]))
+        with self._database.begin() as connection:
+            return _histories(connection, query.order_by(table.c.number, table.c.sequence))
+
+
+class Turn:
+    """The orders of one dataset and partition, held for one transaction."""
+
+    def __init__(self, connection: Connection, dataset: str, partition: str) -> None:
+        self._connection = connection
+        self._dataset, self._partition = dataset, partition
+        self._place: tuple[ColumnElement[bool], ...] = (
+            table.c.dataset == dataset,
+            table.c.partition == partition,
+        )
+
+    def histories(self) -> list[History]:
+        """All orders of the partition, the oldest first."""
+        query = select(table.c.record).where(*self._place).order_by(table.c.id)
+        events = _events(self._connection, query)
+        numbers = list(dict.fromkeys(event.number for event in events))
+        return [[event for event in events if event.number == number] for number in numbers]
+
+    def add(self, event: OrderEvent, department: str) -> bool:
+        """Add an event; False when the order already has one of that sequence."""
+        row = event.model_dump(mode="json")
+        added = (
+            insert(table)
+            .values(
+                number=event.number,
+                sequence=event.sequence,
+                kind=event.kind.value,
+                state=event.state.value,
+                dataset=self._dataset,
+                department=department,
+                partition=self._partition,
+                record=row,
+            )
+            .on_conflict_do_nothing(index_elements=["number", "sequence"])
+            .returning(table.c.id)
+        )
+        return self._connection.scalar(added) is not None
+
+
+def opening_of(events: History) -> Opening:
+    """What the order was opened for."""
+    opening = events[0].opening
+    if opening is None:
+        raise ValueError(f"the first event of {events[0].number} does not open it")
+    return opening
+
+
+def unknown(number: str) -> BadInputError:
+    """The same words whether there is no such order or it is somebody else's."""
+    return BadInputError(
+        f"there is no order {number}",
+        fix="`cityledger orders list` shows the orders that you may see",
+        code="unknown_order",
+    )
+
+
+def _events(connection: Connection, query: Select[Any]) -> History:
+    return [OrderEvent.model_validate(record) for record in connection.scalars(query)]
+
+
+def _histories(connection: Connection, query: Select[Any]) -> list[History]:
+    events = _events(connection, query)
+    return [list(group) for _, group in groupby(events, key=lambda event: event.number)]
