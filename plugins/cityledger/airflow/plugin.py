@@ -6,6 +6,7 @@ from airflow.plugins_manager import AirflowPlugin
 
 from cityledger.airflow import pools, preload
 from cityledger.airflow.collect import CollectReleases
+from cityledger.airflow.console import PREFIX, ConsoleInAirflow
 from cityledger.airflow.timetable import DeliveryTimetable
 
 
@@ -16,3 +17,15 @@ class CityLedgerPlugin(AirflowPlugin):
     timetables = [DeliveryTimetable]  # noqa: RUF012  the base class declares instance lists
     partition_mappers = [CollectReleases]  # noqa: RUF012  the base class declares instance lists
     listeners = [pools, preload]  # noqa: RUF012  the base class declares instance lists
+    fastapi_apps = [  # noqa: RUF012  the base class declares instance lists
+        {"app": ConsoleInAirflow(), "url_prefix": PREFIX, "name": "CityLedger console"}
+    ]
+    external_views = [  # noqa: RUF012  the base class declares instance lists
+        {
+            "name": "CityLedger",
+            "href": f"{PREFIX}/",
+            "destination": "nav",
+            "url_route": "cityledger-console",
+            "nav_top_level": True,
+        }
+    ]

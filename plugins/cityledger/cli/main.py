@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 
 from cityledger import __version__
+from cityledger.cli.console import app as console
 from cityledger.cli.contract import app as contract
 from cityledger.cli.demo import app as demo
 from cityledger.cli.profile import mount as mount_profile
@@ -43,6 +44,7 @@ mount_status(app)
 mount_run(app)
 mount_profile(app)
 app.add_typer(contract, name="contract")
+app.add_typer(console, name="console")
 app.add_typer(demo, name="demo")
 
 

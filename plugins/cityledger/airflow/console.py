@@ -1,0 +1,96 @@
+"""The console inside Airflow's api-server: behind Airflow's login, with our roles."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import urlencode
+
+from cityledger.people import Person, Role
+
+if TYPE_CHECKING:
+    from airflow.api_fastapi.auth.managers.models.base_user import BaseUser
+    from fastapi import Request
+    from starlette.types import ASGIApp, Receive, Scope, Send
+
+    from cityledger.console.accounts import Accounts
+
+PREFIX = "/cityledger"
+
+#: Airflow's roles (simple auth manager and FAB, in lower case) → ours. Whoever is not listed here
+#: or in the file of accounts sees published indicators only: a viewer of DAGs may be anybody.
+_ROLES = {
+    "admin": frozenset({Role.ENGINEER, Role.STEWARD, Role.AUDITOR}),
+    "op": frozenset({Role.ENGINEER}),
+}
+
+
+class ConsoleInAirflow:
+    """The console as an ASGI application that is built at its first request.
+
+    Every Airflow process loads plug-ins; only the api-server is ever asked for a page, so only it
+    pays for templates and charts.
+    """
+
+    def __init__(self) -> None:
+        self._app: ASGIApp | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self._app is None:
+            self._app = build()
+        await self._app(scope, receive, send)
+
+
+def build() -> ASGIApp:
+    """The console with Airflow's login in front."""
+    from cityledger.console.accounts import Accounts
+    from cityledger.console.app import create_app
+    from cityledger.settings import get_settings
+
+    settings = get_settings()
+    accounts = Accounts(settings.home)
+
+    async def identify(request: Request) -> Person | None:
+        user = await _airflow_user(request)
+        return None if user is None else person_of(user, accounts)
+
+    return create_app(settings, identify=identify, login_address=login_address)
+
+
+def login_address(request: Request) -> str:
+    """Airflow's login, whichever auth manager it has, and back to the page afterwards."""
+    path: str = request.scope["path"]
+    airflow = request.scope.get("root_path", "").removesuffix(PREFIX)
+    wanted = f"{path}?{request.url.query}" if request.url.query else path
+    return f"{airflow}/api/v2/auth/login?{urlencode({'next': wanted})}"
+
+
+async def _airflow_user(request: Request) -> BaseUser | None:
+    """Airflow's user by its token, in a header or in the cookie; None without a valid one."""
+    from airflow.api_fastapi.core_api.security import bearer_scheme, get_user
+    from fastapi import HTTPException
+
+    try:
+        return await get_user(request, None, await bearer_scheme(request))
+    except HTTPException:
+        return None
+
+
+def person_of(user: BaseUser, accounts: Accounts) -> Person:
+    """Our person for one of Airflow's users.
+
+    The file of accounts decides; for names that it does not know, Airflow's roles do.
+    """
+    name = str(getattr(user, "username", None) or user.get_name())
+    account = accounts.find(name)
+    if account is not None:
+        return account.person(name)
+    roles = [_ROLES.get(role, frozenset()) for role in _airflow_roles(user)]
+    return Person(name, frozenset().union(*roles) or frozenset({Role.PUBLIC}))
+
+
+def _airflow_roles(user: BaseUser) -> list[str]:
+    """Lower-case role names: one (simple auth manager), or a list of named ones (FAB)."""
+    single = getattr(user, "role", None)
+    several = getattr(user, "roles", None) or ()
+    names = [single, *(getattr(role, "name", role) for role in several)]
+    return [str(name).lower() for name in names if name]

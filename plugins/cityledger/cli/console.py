@@ -1,0 +1,128 @@
+"""`cityledger console …`: serve the pages without Airflow, and say who may use them."""
+
+from __future__ import annotations
+
+import ipaddress
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console as Terminal
+from rich.table import Table
+
+from cityledger.console.accounts import Accounts
+from cityledger.contracts.city import read_city
+from cityledger.errors import BadInputError
+from cityledger.people import Role
+from cityledger.settings import Settings, get_settings
+
+app = typer.Typer(help="The web console: serve it alone, and its accounts.", no_args_is_help=True)
+user = typer.Typer(help="Accounts and roles of the console.", no_args_is_help=True)
+app.add_typer(user, name="user")
+
+
+@app.command()
+def serve(
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 8090,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    certificate: Annotated[
+        Path | None, typer.Option(exists=True, help="TLS certificate (PEM).", show_default=False)
+    ] = None,
+    key: Annotated[
+        Path | None, typer.Option(exists=True, help="Its private key (PEM).", show_default=False)
+    ] = None,
+) -> None:
+    """Serve the console with its own login, at http(s)://HOST:PORT/cityledger/."""
+    import uvicorn
+
+    from cityledger.console.standalone import PREFIX, create_standalone
+
+    if not _stays_here(host) and certificate is None:
+        raise BadInputError(
+            "passwords would cross the network unencrypted",
+            where=f"--host {host}",
+            fix="add --certificate and --key, or listen on 127.0.0.1 behind a reverse proxy",
+            code="unencrypted_login",
+        )
+    scheme = "https" if certificate else "http"
+    typer.echo(f"CityLedger console: {scheme}://{host}:{port}{PREFIX}/")
+    uvicorn.run(
+        create_standalone(get_settings()),
+        host=host,
+        port=port,
+        ssl_certfile=certificate,
+        ssl_keyfile=key,
+        log_level="warning",
+        server_header=False,
+    )
+
+
+@user.command("add")
+def add(
+    name: Annotated[str, typer.Argument(help="Login name; Airflow's, if people come by Airflow.")],
+    role: Annotated[list[Role], typer.Option(help="May be repeated.")],
+    department: Annotated[
+        list[str] | None,
+        typer.Option(help="Whom a person of role department speaks for.", show_default=False),
+    ] = None,
+    password_stdin: Annotated[
+        bool, typer.Option("--password-stdin", help="Read the password from standard input.")
+    ] = False,
+    airflow: Annotated[
+        bool, typer.Option("--airflow", help="Logs in through Airflow: no password here.")
+    ] = False,
+) -> None:
+    """Add a person, or replace their role, department and password."""
+    settings = get_settings()
+    departments = department or []
+    _check_departments(settings, departments)
+    Accounts(settings.home).add(
+        name, role, departments, None if airflow else _password(password_stdin)
+    )
+    typer.echo(f"{name}: {', '.join(sorted(role))} {' '.join(departments)}".rstrip())
+
+
+@user.command("list")
+def list_all() -> None:
+    """Show the accounts."""
+    table = Table("name", "roles", "departments", "logs in", box=None)
+    for name, account in sorted(Accounts(get_settings().home).all().items()):
+        way = "here" if account.password else "through Airflow"
+        table.add_row(
+            name, ", ".join(sorted(account.roles)), ", ".join(sorted(account.departments)), way
+        )
+    Terminal(highlight=False).print(table)
+
+
+@user.command("remove")
+def remove(name: Annotated[str, typer.Argument(help="Login name.")]) -> None:
+    """Remove an account; its sessions end at once."""
+    Accounts(get_settings().home).remove(name)
+    typer.echo(f"{name} removed")
+
+
+def _password(from_stdin: bool) -> str:
+    if from_stdin:
+        return sys.stdin.readline().rstrip("\r\n")
+    asked: str = typer.prompt("Password", hide_input=True, confirmation_prompt=True)
+    return asked
+
+
+def _check_departments(settings: Settings, departments: list[str]) -> None:
+    known = [one.id for one in read_city(settings.contracts_dir / "city.yaml").departments]
+    for name in departments:
+        if name not in known:
+            raise BadInputError(
+                f"the city has no department '{name}'",
+                where="--department",
+                fix=f"one of: {', '.join(known)}",
+                code="unknown_department",
+            )
+
+
+def _stays_here(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
