@@ -6,7 +6,7 @@ breaks it.
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Self
@@ -177,6 +177,49 @@ class RuleResult(Record):
     message: str = ""
 
 
+class Correction(Record):
+    """A file of corrected rows that a department handed in for a delivery.
+
+    Attributes:
+        file: In the landing bucket, locked like the delivery itself.
+        row_ids: The rows that it changes (``_row_id``), in the file's order.
+    """
+
+    dataset: str
+    partition: str
+    delivery: str
+    file: LandedObject
+    row_ids: tuple[str, ...]
+    submitted_by: str
+    submitted_at: datetime
+
+
+class Waiver(Record):
+    """A steward's word that rows may pass although they break a rule.
+
+    Attributes:
+        rule: The rule's key.
+        partition, delivery: Where it holds; None for everywhere.
+        row_ids: The rows (``_row_id``) that it is for; empty for all.
+        valid_until: The last day that it holds.
+    """
+
+    id: int
+    dataset: str
+    rule: str
+    partition: str | None
+    delivery: str | None
+    row_ids: tuple[str, ...]
+    approved_by: str
+    approved_at: datetime
+    reason: str
+    valid_until: date
+
+    def covers(self, partition: str, delivery: str) -> bool:
+        """Whether it may let rows of that delivery pass."""
+        return self.partition in (None, partition) and self.delivery in (None, delivery)
+
+
 class Validation(Record):
     """The result of parse and validate for one delivery.
 
@@ -187,6 +230,10 @@ class Validation(Record):
         quarantined_by_rule: Rule key → quarantined rows that broke it.
         drift: Notes on columns renamed, missing or added.
         contract_sha256: Of the contract that the rules came from.
+        corrections: Files whose rows replaced rows of ``inputs``, in the order of acceptance.
+        corrected: Rows so replaced.
+        waivers: In force when the delivery was judged.
+        waived_by_rule: Rule key → validated rows that broke it by leave of a waiver.
     """
 
     dataset: str
@@ -203,6 +250,10 @@ class Validation(Record):
     rejects: dict[str, int]
     quarantined_by_rule: dict[str, int]
     drift: tuple[str, ...] = ()
+    corrections: tuple[LandedObject, ...] = ()
+    corrected: int = 0
+    waivers: tuple[Waiver, ...] = ()
+    waived_by_rule: dict[str, int] = Field(default_factory=dict)
 
 
 class Decision(Record):

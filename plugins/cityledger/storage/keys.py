@@ -57,6 +57,19 @@ def claim_key(dataset: DatasetId, partition: str, sequence: int) -> str:
     return f"_sequences/{dataset.prefix}/{partition}/{sequence:05d}"
 
 
+def correction_key(
+    dataset: DatasetId, partition: str, delivery: str, name: str, sha256: str
+) -> str:
+    """Key of a landed file of corrected rows."""
+    folder = f"_corrections/{dataset.prefix}/{partition}/{delivery}"
+    return f"{folder}/{sha256[:16]}/{safe_name(name)}"
+
+
+def correction_receipt_key(dataset: DatasetId, partition: str, delivery: str, sha256: str) -> str:
+    """Key of the commit mark of a file of corrected rows."""
+    return f"_corrections/{dataset.prefix}/{partition}/{delivery}/{sha256[:16]}.json"
+
+
 def validated_key(
     dataset: DatasetId, partition: str, delivery: str, contract_sha256: str, part: int = 0
 ) -> str:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from cityledger.storage.tables import orders as orders
 from cityledger.storage.tables import graph as graph
+from cityledger.storage.tables import orders as orders
 from cityledger.storage.tables import profiles as profiles
 from cityledger.storage.tables.base import SCHEMA, metadata
 from cityledger.storage.tables.journals import (
@@ -20,9 +20,17 @@ from cityledger.storage.tables.journals import (
     validation,
 )
 from cityledger.storage.tables.log import log_bundle, log_checkpoint, log_key
+from cityledger.storage.tables.quarantine import (
+    correction,
+    quarantine_access,
+    waiver,
+    waiver_revocation,
+)
+from cityledger.storage.tables.scores import score, table_result
 
 __all__ = [
     "SCHEMA",
+    "correction",
     "delivery",
     "indicator_value",
     "lineage_event",
@@ -33,9 +41,14 @@ __all__ = [
     "model_result",
     "outcome",
     "publication",
+    "quarantine_access",
     "release",
     "rule_result",
+    "score",
     "staged",
     "standardisation",
+    "table_result",
     "validation",
+    "waiver",
+    "waiver_revocation",
 ]
