@@ -35,7 +35,7 @@ def _whole(call: Call, name: str) -> int:
     given = call.get(name, 0)
     if isinstance(given, bool) or not isinstance(given, int) or given < 0:
         raise call.refuse(f"argument '{name}' is no number of days", "write 0, 1, 2 …")
-    return given
+    return int(given)
 
 
 @row_rule(

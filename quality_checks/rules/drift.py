@@ -64,7 +64,7 @@ def _whole(call: Call, name: str, default: int) -> int:
     given = call.get(name, default)
     if isinstance(given, bool) or not isinstance(given, int) or given < 1:
         raise call.refuse(f"argument '{name}' is no number of partitions", "write 1, 2, 3 …")
-    return given
+    return int(given)
 
 
 def _percent(call: Call, name: str, default: float) -> float:

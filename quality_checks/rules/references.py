@@ -9,6 +9,7 @@ import polars as pl
 from cityledger.contracts.model import Scope
 
 from quality_checks.rules.base import PARTITION, Call, Example, Judge, stream_rule
+from quality_checks.rules.comparisons import all_given
 
 _ROW = "__row__"
 
@@ -38,6 +39,7 @@ def _scattered(whole: pl.Series, good: pl.Series) -> pl.Series:
 
 
 @stream_rule(
+    looks_at=all_given,
     gb_code="0102",
     source="GB/T 36344 0102 数据模型 (foreign key); DB31/T 1523 040204 跨表逻辑",
     required=("dataset",),
@@ -75,6 +77,7 @@ def references(call: Call) -> Judge:
 
 
 @stream_rule(
+    looks_at=all_given,
     gb_code="0401",
     source="GB/T 36344 0401 相同数据一致性; DB31/T 1523 040203 跨表等值",
     required=("dataset",),

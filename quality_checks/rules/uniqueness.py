@@ -10,6 +10,7 @@ import numpy.typing as npt
 import polars as pl
 
 from quality_checks.rules.base import Call, Example, stream_rule
+from quality_checks.rules.comparisons import all_given
 
 Hashes = npt.NDArray[np.uint64]
 Places = npt.NDArray[np.intp]
@@ -153,6 +154,7 @@ class _Unique:
 
 
 @stream_rule(
+    looks_at=all_given,
     gb_code="0304",
     source="GB/T 36344 0304 数据唯一性",
     example=Example(good={"a": ["x", "y", None, None]}, bad={"a": ["x", "y"]}),

@@ -64,7 +64,7 @@ def test_on_a_duckdb_table(cases, codes_dir: Path) -> None:
     assert found == {
         "non_decreasing": (6, 1),
         "sum_of_parts": (2, 1),
-        "unique": (6, 0),
+        "unique": (4, 0),  # a key with a null in it is not judged
         "complete_calendar": (2, 1),
     }
 
