@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from io import RawIOBase
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -19,12 +20,12 @@ class ParquetFile:
     """One Parquet file, a row group per batch; created with the first batch.
 
     Args:
-        path: Where to write it.
+        target: A path, or a binary file, which stays open.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, target: Path | RawIOBase) -> None:
         self.rows = 0
+        self._target = target
         self._writer: Any = None
 
     def append(self, frame: pl.DataFrame) -> None:
@@ -33,7 +34,7 @@ class ParquetFile:
             return
         table = frame.to_arrow(compat_level=pl.CompatLevel.oldest())
         if self._writer is None:
-            self._writer = _writer(self.path, table.schema, _repetitive(frame))
+            self._writer = _writer(self._target, table.schema, _repetitive(frame))
         self._writer.write_table(table, row_group_size=max(frame.height, 1))
         self.rows += frame.height
 
@@ -61,13 +62,13 @@ def _repetitive(frame: pl.DataFrame) -> list[str]:
     return [name for name in flat if frame[name].n_unique() <= _MOST_DISTINCT * frame.height]
 
 
-def _writer(path: Path, schema: pa.Schema, repetitive: list[str]) -> Any:
+def _writer(target: Path | RawIOBase, schema: pa.Schema, repetitive: list[str]) -> Any:
     # Staging reads whole files, so smallest and largest texts would be computed for nobody.
     texts = {field.name for field in schema if pa.types.is_large_string(field.type)}
     # Level 1 of zstd makes 55 % of snappy's bytes for a seventh more time, and the upload, which
     # waits for the last batch, gets that much shorter.
     return pq.ParquetWriter(
-        path,
+        target,
         schema,
         compression="zstd",
         compression_level=1,

@@ -5,12 +5,14 @@ from __future__ import annotations
 import shutil
 from collections import Counter
 from collections.abc import Callable
+from io import RawIOBase
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import TYPE_CHECKING
 
 import polars as pl
 
+from cityledger.contracts.identity import DatasetId
 from cityledger.contracts.model import Contract
 from cityledger.lifecycle.batches import Batch, Batches, ParseSummary
 from cityledger.lifecycle.parquet import ParquetFile
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
     from quality_checks.suite import Suite, Verdict
 
 Progress = Callable[[int], None]
+Place = tuple[DatasetId, str, str, str]
+"""What keys are made of: dataset, partition, delivery, the contract's hash."""
 
 
 def validate(
@@ -37,9 +41,10 @@ def validate(
 ) -> Validation:
     """Judge a delivery and store what became of it.
 
-    The Parquet files are written to ``scratch_dir`` first. Only when the whole delivery has been
-    read are they uploaded: quarantined, then rejected, then validated. A delivery that turns out
-    unusable half-way leaves no object.
+    Good rows, which are most of it, are sent while they are judged; what is held back is written to
+    ``scratch_dir`` first. Only when the whole delivery has been read do the objects appear:
+    quarantined, then rejected, then validated. A delivery that turns out unusable half-way leaves
+    none.
 
     Args:
         receipt: Of the delivery.
@@ -47,7 +52,8 @@ def validate(
         suite: The same contract, compiled.
         batches: One pass of parse over the delivery.
         store: Takes the Parquet files.
-        scratch_dir: Local space of about the size of the delivery; what is written is removed.
+        scratch_dir: Local space for what is held back, at worst of about the size of the delivery;
+            what is written is removed.
         progress: Called with the number of rows judged since the last call.
 
     Raises:
@@ -55,19 +61,22 @@ def validate(
     """
     scratch_dir.mkdir(parents=True, exist_ok=True)
     folder = Path(mkdtemp(prefix=f"{receipt.delivery}-", dir=scratch_dir))
+    place = (contract.id, receipt.partition, receipt.delivery, contract.sha256)
     try:
-        outputs = _Outputs(folder)
-        session = suite.session()
-        with Worker(outputs.write) as writer:
-            for batch in batches:
-                writer.put((batch, session.check(batch.typed)))
-                if progress is not None:
-                    progress(batch.text.height)
-        outputs.close()
-        summary = batches.summary()
-        accounting = _accounting(summary, outputs)
-        results = session.finish(summary.control_totals)
-        quarantined, rejected, validated = outputs.upload(receipt, contract, store)
+        with store.writer("validated", validated_key(*place)) as sending:
+            outputs = _Outputs(sending, folder)
+            session = suite.session()
+            with Worker(outputs.write) as writer:
+                for batch in batches:
+                    writer.put((batch, session.check(batch.typed)))
+                    if progress is not None:
+                        progress(batch.text.height)
+            outputs.close()
+            summary = batches.summary()
+            accounting = _accounting(summary, outputs)
+            results = session.finish(summary.control_totals)
+            quarantined, rejected = outputs.upload(place, store)
+            validated = sending.commit()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     return Validation(
@@ -104,11 +113,12 @@ def _accounting(summary: ParseSummary, outputs: _Outputs) -> Accounting:
 class _Outputs:
     """The three Parquet files of a delivery; written in a thread of their own."""
 
-    def __init__(self, folder: Path) -> None:
-        self.validated = ParquetFile(folder / "part-00000.parquet")
-        self.quarantined = ParquetFile(folder / "quarantined.parquet")
-        self.rejected = ParquetFile(folder / "rejected.parquet")
+    def __init__(self, sending: RawIOBase, folder: Path) -> None:
+        self.validated = ParquetFile(sending)
+        self.quarantined = ParquetFile(folder / "quarantined")
+        self.rejected = ParquetFile(folder / "rejected")
         self.by_rule: Counter[str] = Counter()
+        self._folder = folder
 
     def write(self, judged: tuple[Batch, Verdict]) -> None:
         """Split a judged batch."""
@@ -126,19 +136,15 @@ class _Outputs:
         for file in (self.validated, self.quarantined, self.rejected):
             file.close()
 
-    def upload(
-        self, receipt: Receipt, contract: Contract, store: ObjectStore
-    ) -> tuple[ObjectRef | None, ObjectRef | None, ObjectRef]:
-        """Store quarantined, rejected and validated rows, in this order."""
-        where = (contract.id, receipt.partition, receipt.delivery, contract.sha256)
-        held = [
-            store.put_file("quarantine", quarantine_key(*where, file.path.stem), file.path)
+    def upload(self, place: Place, store: ObjectStore) -> tuple[ObjectRef | None, ObjectRef | None]:
+        """Store quarantined and rejected rows, in this order."""
+        quarantined, rejected = (
+            store.put_file("quarantine", quarantine_key(*place, name), self._folder / name)
             if file.rows
             else None
-            for file in (self.quarantined, self.rejected)
-        ]
-        good = store.put_file("validated", validated_key(*where), self.validated.path)
-        return held[0], held[1], good
+            for name, file in (("quarantined", self.quarantined), ("rejected", self.rejected))
+        )
+        return quarantined, rejected
 
     def _quarantine(self, batch: Batch, verdict: Verdict) -> None:
         rules = verdict.rules.filter(verdict.blocked)

@@ -27,6 +27,7 @@ from cityledger.errors import BadInputError, CityLedgerError, UnavailableError
 from cityledger.records import ObjectRef
 from cityledger.settings import Settings
 from cityledger.storage.endpoint import S3Endpoint
+from cityledger.storage.uploads import PART_BYTES, ObjectWriter, PieceReader
 
 LANDING: Final = "landing"
 QUARANTINE: Final = "quarantine"
@@ -57,7 +58,7 @@ _REFUSED: Final = frozenset({"AccessDenied", "InvalidAccessKeyId", "SignatureDoe
 
 
 class _Client(Minio):
-    """minio's client with the one S3 feature it lacks: a PUT that never replaces anything."""
+    """minio's client with what it lacks: a PUT that never replaces, and tidying up after kills."""
 
     def put_if_absent(
         self, bucket: str, key: str, data: bytes, content_type: str, retention: Retention | None
@@ -66,6 +67,12 @@ class _Client(Minio):
         headers = genheaders(_metadata(data), None, None, retention, False)
         headers |= {"Content-Type": content_type, "If-None-Match": "*"}
         return self._put_object(bucket, key, data, headers)
+
+    def abort_unfinished(self, bucket: str, key: str) -> None:
+        """Drop the parts that a killed process has sent of an object."""
+        for upload in self._list_multipart_uploads(bucket, prefix=key).uploads:
+            if upload.object_name == key and upload.upload_id:
+                self._abort_multipart_upload(bucket, key, upload.upload_id)
 
 
 class ObjectStore:
@@ -143,6 +150,41 @@ class ObjectStore:
                 retention=_retention(retain_until),
             )
         return self._ref(physical, key, result.version_id, expected, size)
+
+    @contextmanager
+    def writer(self, bucket: str, key: str) -> Iterator[ObjectWriter]:
+        """Send an object while it is being made; without a commit inside, nothing is stored.
+
+        A large object has no hash in its metadata, which S3 wants before the first byte; the hash
+        is in the reference that ``commit`` returns.
+
+        Raises:
+            UnavailableError: the store does not answer.
+        """
+        physical = self.bucket(bucket)
+
+        def whole(data: bytes) -> ObjectRef:
+            return self.put_bytes(bucket, key, data)
+
+        def parts(pieces: PieceReader) -> ObjectRef:
+            with self._errors(f"s3://{physical}/{key}"):
+                self._client.abort_unfinished(physical, key)
+                # One part at a time: minio's own threads could outlive the abort of an upload.
+                result = self._client.put_object(
+                    physical,
+                    key,
+                    cast(BinaryIO, pieces),
+                    -1,
+                    part_size=PART_BYTES,
+                    num_parallel_uploads=1,
+                )
+            return self._ref(physical, key, result.version_id, "", 0)
+
+        made = ObjectWriter(whole, parts)
+        try:
+            yield made
+        finally:
+            made.abandon()
 
     def put_bytes(
         self,

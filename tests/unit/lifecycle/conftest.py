@@ -11,6 +11,7 @@ from typing import Any, BinaryIO
 import polars as pl
 import pytest
 from cityledger.records import ObjectRef
+from cityledger.storage.uploads import ObjectWriter, PieceReader
 
 
 class FolderStore:
@@ -19,6 +20,7 @@ class FolderStore:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.order: list[str] = []
+        self.sent_in_parts = 0
 
     @contextmanager
     def open(self, ref: ObjectRef) -> Iterator[BinaryIO]:
@@ -28,6 +30,22 @@ class FolderStore:
     def put_file(self, bucket: str, key: str, path: Path, **_: Any) -> ObjectRef:
         self.order.append(key.rpartition("/")[2])
         return self.put_bytes(bucket, key, path.read_bytes())
+
+    @contextmanager
+    def writer(self, bucket: str, key: str) -> Iterator[ObjectWriter]:
+        def whole(data: bytes) -> ObjectRef:
+            self.order.append(key.rpartition("/")[2])
+            return self.put_bytes(bucket, key, data)
+
+        def parts(pieces: PieceReader) -> ObjectRef:
+            self.sent_in_parts += 1
+            return whole(pieces.read(1 << 40))
+
+        made = ObjectWriter(whole, parts)
+        try:
+            yield made
+        finally:
+            made.abandon()
 
     def put_bytes(self, bucket: str, key: str, data: bytes) -> ObjectRef:
         path = self.folder / bucket / key

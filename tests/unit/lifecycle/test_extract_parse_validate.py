@@ -320,6 +320,20 @@ def test_an_error_in_a_later_file_leaves_nothing(house: House) -> None:
     assert house.store.order == []
 
 
+def test_an_error_after_much_was_sent_leaves_nothing(house: House) -> None:
+    """Prevents a half-sent object when the second file of a delivery can't be used."""
+    cases = pl.DataFrame({"n": pl.int_range(1_000_000, eager=True)}).with_columns(
+        number=pl.col("n").hash(1), fee=pl.col("n").hash(2) % 1_000_000
+    )
+    rows = cases.select("number", pl.lit("1"), "fee").write_csv(include_header=False)
+    house.put("cases_1.csv", HEAD + rows)
+    house.put("cases_2.csv", "完全,不同\n1,2\n")
+    with pytest.raises(BadInputError):
+        house.run()
+    assert house.store.sent_in_parts == 1
+    assert house.store.order == []
+
+
 def test_header_only_is_fine_when_the_gate_says_so(house: House) -> None:
     """Prevents a stop on days without records, where the contract allows them."""
     house.put("cases.csv", HEAD)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -89,6 +90,60 @@ def test_large_file_is_sent_in_parts_and_locked(
         foreign.remove_object(ref.bucket, ref.key, version_id=ref.version_id)
     with store.open(ref) as stream:
         assert hashlib.file_digest(stream, "sha256").hexdigest() == sha256
+
+
+@pytest.mark.parametrize("size", [0, 5, 8 * 1024**2, 8 * 1024**2 + 1, 30 * 1024**2 + 7])
+def test_an_object_may_be_sent_while_it_is_made(
+    store: ObjectStore, foreign: Minio, size: int
+) -> None:
+    """Prevents bytes lost between parts, a wrong hash, and an object seen before its commit."""
+    data = hashlib.shake_128(b"made up").digest(size)
+    with store.writer("validated", KEY) as sending:
+        for start in range(0, size, 1_234_567):
+            sending.write(memoryview(data)[start : start + 1_234_567])
+        assert store.find("validated", KEY) is None
+        ref = sending.commit()
+    assert (ref.sha256, ref.size) == (hashlib.sha256(data).hexdigest(), size)
+    with store.open(ref) as stream:
+        assert stream.read() == data
+    assert store.find("validated", KEY) == ref
+
+
+@pytest.mark.parametrize("size", [5, 30 * 1024**2])
+def test_an_object_that_is_not_committed_leaves_nothing(
+    store: ObjectStore, foreign: Minio, size: int
+) -> None:
+    """Prevents half an object, and parts that nobody sees but the disk."""
+    with store.writer("validated", KEY) as sending:
+        sending.write(b"x" * size)
+    assert store.find("validated", KEY) is None
+    assert not foreign._list_multipart_uploads(store.bucket("validated"), prefix=KEY).uploads
+    with store.writer("validated", KEY) as sending:
+        sending.write(b"next")
+        assert sending.commit().size == len(b"next")
+
+
+def test_the_parts_of_a_killed_process_are_dropped(store: ObjectStore, foreign: Minio) -> None:
+    """Prevents a disk that fills with the parts of uploads that nobody will finish."""
+    key = "dept/set/2026-03-31/0123-4567/part-00000.parquet"
+    bucket = store.bucket("validated")
+    killed = foreign._create_multipart_upload(bucket, key, {})
+    other = foreign._create_multipart_upload(bucket, f"{key}.other", {})
+    foreign._upload_part(bucket, key, b"x" * 5 * 1024**2, None, killed, 1)
+    with store.writer("validated", key) as sending:
+        sending.write(b"y" * 9 * 1024**2)
+        sending.commit()
+    left = foreign._list_multipart_uploads(bucket, prefix=key).uploads
+    assert [upload.upload_id for upload in left] == [other]
+
+
+def test_a_store_that_fails_while_an_object_is_made_is_told(settings: Settings) -> None:
+    """Prevents a writer that waits for ever for a store that is gone."""
+    gone = ObjectStore(replace(S3Endpoint.from_settings(settings), host="127.0.0.1:1"))
+    with gone.writer("validated", KEY) as sending:
+        sending.write(b"x" * 9 * 1024**2)
+        with pytest.raises(UnavailableError, match=r"127\.0\.0\.1:1 does not answer"):
+            sending.commit()
 
 
 @pytest.mark.parametrize("size", [0, 5, 20 * 1024**2], ids=["empty", "small", "multipart"])
