@@ -175,15 +175,18 @@ class ServiceLevel:
 
     Attributes:
         grain: Partition grain: ``day``, ``month``, ``quarter`` or ``year``.
-        latency: How long after the period's end the delivery is due.
+        latency: How long after the period's end the delivery is due; nominal if it is promised in
+            working days.
         retention: How long the landing bucket refuses deletion.
         schedule: Cron expression that Airflow follows; None means triggered only.
+        latency_working_days: The promise in working days; None when it is in calendar time.
     """
 
     grain: str
     latency: timedelta
     retention: timedelta
     schedule: str | None = None
+    latency_working_days: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

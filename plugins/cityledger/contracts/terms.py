@@ -41,6 +41,7 @@ _PLACEHOLDERS = ("yyyy", "yy", "mm", "dd", "q", "partition")
 _GRAINS = {"d": "day", "m": "month", "q": "quarter", "y": "year"}
 # A promise in months or years must never turn out shorter than the calendar's.
 _LATENCY_HOURS = {"h": 1, "d": 24}
+_MAX_WORKING_DAYS = 250
 _RETENTION_DAYS = {"d": 1, "m": 31, "y": 366}
 _MAX_LATENCY = timedelta(days=366)
 _MAX_RETENTION = timedelta(days=100 * 366)
@@ -200,10 +201,32 @@ def resolve_service_level(root: Node) -> ServiceLevel:
             root["slaProperties"].add(
                 f"no {name} is promised", f"add {{property: {name}, value: …, unit: …}}"
             )
-    latency = _duration(found.get("latency"), _LATENCY_HOURS, _MAX_LATENCY, "hours")
+    working_days = _working_days(found.get("latency"))
+    latency = (
+        _duration(found.get("latency"), _LATENCY_HOURS, _MAX_LATENCY, "hours")
+        if working_days is None
+        else _nominal(working_days)
+    )
     retention = _duration(found.get("retention"), _RETENTION_DAYS, _MAX_RETENTION, "days")
     schedule = found["schedule"]["value"] if "schedule" in found else None
-    return ServiceLevel(_grain(found.get("frequency")), latency, retention, _cron(schedule))
+    grain = _grain(found.get("frequency"))
+    return ServiceLevel(grain, latency, retention, _cron(schedule), working_days)
+
+
+def _working_days(item: Node | None) -> int | None:
+    """A latency in working days (unit ``wd``); None if it is in calendar time."""
+    if item is None or item["unit"].value != "wd":
+        return None
+    days = item["value"].integer(minimum=1)
+    if days is None or days > _MAX_WORKING_DAYS:
+        item["value"].add("a latency in working days is a whole number", "write 1 to 250")
+        return 1
+    return days
+
+
+def _nominal(working_days: int) -> timedelta:
+    """Calendar time for so many working days, without holidays: for those that need a length."""
+    return timedelta(days=working_days + 2 * ((working_days + 4) // 5))
 
 
 def _grain(item: Node | None) -> str:

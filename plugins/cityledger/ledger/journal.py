@@ -184,7 +184,7 @@ class Journal:
     def save_standardisation(
         self, standardisation: Standardisation, releases: Sequence[Release] | None = None
     ) -> None:
-        """Keep a dbt build: what it staged, and what became of every model.
+        """Keep a dbt build: what it staged, what became of every model, what its tables came to.
 
         Args:
             standardisation: The build.
@@ -213,6 +213,14 @@ class Journal:
                 connection,
                 tables.model_result,
                 [parent | _values(model) for model in standardisation.models],
+            )
+            _insert_all(
+                connection,
+                tables.table_result,
+                [
+                    parent | {"subject": _subject(result.key)} | _values(result)
+                    for result in standardisation.results
+                ],
             )
 
     def latest_standardisation(self) -> Standardisation | None:
@@ -326,6 +334,11 @@ def _newest_staged() -> Select[Any]:
         .join(build, build.c.id == staged.c.standardisation_id)
         .order_by(*place, staged.c.id.desc())
     )
+
+
+def _subject(key: str) -> str:
+    """The dataset, or ``schema.table``, that a rule on a table judges."""
+    return ".".join(key.split(".", 2)[:2])
 
 
 def _insert_all(connection: Connection, table: Table, rows: list[dict[str, Any]]) -> None:
