@@ -51,6 +51,13 @@ class Settings(BaseSettings):
     pseudonym_key: SecretStr | None = Field(
         default=None, min_length=32, description="Key of the pseudonyms in dim_person; never stored"
     )
+    ledger_key: SecretStr | None = Field(
+        default=None,
+        description="Signing key of the transparency log; without it home/secrets/ledger.key",
+    )
+    ledger_retention_days: int = Field(
+        default=3650, ge=1, description="How long the store refuses to delete the log and packs"
+    )
     threads: int = Field(default_factory=lambda: min(4, os.cpu_count() or 1), ge=1)
     memory_limit_mb: int = Field(default=1024, ge=256, description="Bound for DuckDB, in MiB")
     drop_dir: Path = Field(

@@ -1,0 +1,103 @@
+"""The log's files in the WORM bucket: written once, locked, never overwritten."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+
+from cityledger.errors import CityLedgerError
+from cityledger.ledger.log.tiles import HASH, WIDTH, tile_path
+from cityledger.records import ObjectRef
+from cityledger.settings import Settings
+from cityledger.storage.objects import EVIDENCE, ObjectStore
+
+PREFIX = "ledger/"
+CHECKPOINT = "checkpoint"
+_BINARY, _TEXT = "application/octet-stream", "text/plain; charset=utf-8"
+_CACHED_TILES = 1024  # 8 KiB each
+
+
+class LogFiles:
+    """Paths are those of tlog-tiles; they lie below ``ledger/`` in the evidence bucket."""
+
+    def __init__(self, settings: Settings, store: ObjectStore) -> None:
+        self._store, self._days = store, settings.ledger_retention_days
+        self._tiles: OrderedDict[tuple[int, int], list[bytes]] = OrderedDict()
+
+    def add(self, path: str, data: bytes) -> ObjectRef | None:
+        """Write a file unless it is there already with the same bytes.
+
+        Returns:
+            None when it was there.
+
+        Raises:
+            CityLedgerError: it is there with other bytes (code ``log_file_differs``).
+        """
+        kind = _BINARY if path.startswith(("tile/", "large/")) else _TEXT
+        written = self._store.put_new(
+            EVIDENCE, PREFIX + path, data, retain_until=self._until(), content_type=kind
+        )
+        if written is None and self.read(path) != data:
+            raise CityLedgerError(
+                "the log holds this file with other bytes",
+                where=self.where(path),
+                fix="run `cityledger ledger verify` and keep the bucket as it is",
+                code="log_file_differs",
+            )
+        return written
+
+    def point(self, note: str) -> None:
+        """Make a checkpoint the newest; every former one stays as an older version."""
+        self._store.put_bytes(
+            EVIDENCE,
+            PREFIX + CHECKPOINT,
+            note.encode(),
+            retain_until=self._until(),
+            content_type=_TEXT,
+        )
+
+    def read(self, path: str, version: str | None = None) -> bytes:
+        """A file's bytes.
+
+        Raises:
+            CityLedgerError: it is not there (code ``object_missing``).
+        """
+        return self._store.get_bytes(EVIDENCE, PREFIX + path, version)
+
+    def find(self, path: str, version: str | None = None) -> bytes | None:
+        """A file's bytes, or None."""
+        try:
+            return self.read(path, version)
+        except CityLedgerError as error:
+            if error.code != "object_missing":
+                raise
+            return None
+
+    def tile(self, level: int, index: int, width: int = WIDTH) -> Sequence[bytes]:
+        """The hashes of a tile; full ones never change and are remembered."""
+        known = self._tiles.get((level, index))
+        if known is not None and len(known) >= width:
+            return known
+        hashes = split_tile(self.read(tile_path(level, index, width)))
+        self._tiles[level, index] = hashes
+        if len(self._tiles) > _CACHED_TILES:
+            self._tiles.popitem(last=False)
+        return hashes
+
+    def list(self, prefix: str) -> Iterator[str]:
+        """Paths below a prefix."""
+        for key in self._store.list(EVIDENCE, PREFIX + prefix):
+            yield key.removeprefix(PREFIX)
+
+    def where(self, path: str) -> str:
+        """How a file is named to people."""
+        return f"s3://{self._store.bucket(EVIDENCE)}/{PREFIX}{path}"
+
+    def _until(self) -> datetime:
+        return datetime.now(UTC) + timedelta(days=self._days)
+
+
+def split_tile(data: bytes) -> list[bytes]:
+    """The hashes of a tile's bytes."""
+    return [data[at : at + HASH] for at in range(0, len(data), HASH)]
