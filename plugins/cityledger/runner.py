@@ -259,11 +259,19 @@ class Runner:
             return result
 
     def publish(self) -> Publication | None:
-        """Publish the indicators of the newest standardisation.
+        """Publish the indicators of the newest standardisation, then sign the ledger's log.
 
         Returns:
             None when nothing has been standardised yet.
         """
+        from cityledger.ledger.log import checkpoint
+
+        publication = self._publish()
+        if publication is not None:
+            checkpoint(self.settings, database=self.database, store=self.store)
+        return publication
+
+    def _publish(self) -> Publication | None:
         from cityledger.lifecycle.publish import publish
 
         with self.database.lock("publish"):
