@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from tests.benchmarks import bench_ingest
+from tests.benchmarks import bench_ingest, bench_log
 
 if __name__ == "__main__":
     bench_ingest.main()
+    bench_log.main([])

@@ -49,7 +49,7 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
     if options.child:
         print(json.dumps(_CHILDREN[options.child.split(":")[0]](options.child)))
         return {}
-    with tempfile.TemporaryDirectory(prefix="cityledger-bench-") as name, _servers(Path(name)):
+    with tempfile.TemporaryDirectory(prefix="cityledger-bench-") as name, servers(Path(name)):
         result = _measure(Path(name), options.rows, options.large_rows)
     folder = home_dir() / "bench"
     folder.mkdir(parents=True, exist_ok=True)
@@ -112,7 +112,7 @@ def _child(what: str) -> dict[str, Any]:
 
 
 @contextmanager
-def _servers(folder: Path) -> Iterator[None]:
+def servers(folder: Path) -> Iterator[None]:
     """An object store and a database of our own, announced by environment variables."""
     from cityledger_stack.account import server_account
     from cityledger_stack.ports import pick

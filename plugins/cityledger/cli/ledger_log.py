@@ -13,7 +13,7 @@ from cityledger.errors import BadInputError, CityLedgerError
 from cityledger.ledger.log import checkpoint as make_checkpoint
 from cityledger.ledger.log import checkpoints
 from cityledger.ledger.log.files import LogFiles
-from cityledger.ledger.log.keyring import Keyring, TrustedKey
+from cityledger.ledger.log.keyring import Keyring, TrustedKey, origin
 from cityledger.ledger.log.landed import verify_landed
 from cityledger.ledger.log.notes import Signer, Verifier
 from cityledger.ledger.log.proofs import Prover
@@ -40,6 +40,12 @@ class LogDamagedError(CityLedgerError):
             " kept",
             code="log_damaged",
         )
+
+
+app = typer.Typer(
+    help="The ledger: checkpoints of its transparency log, proofs, verification, keys.",
+    no_args_is_help=True,
+)
 
 
 def mount(app: typer.Typer) -> None:
@@ -157,7 +163,7 @@ def revoke_key(
 
 def new_key() -> None:
     """Print a new signing key for CITYLEDGER_LEDGER_KEY; nothing is stored."""
-    typer.echo(Signer.generate(_keyring().origin).secret())
+    typer.echo(Signer.generate(origin(get_settings())).secret())
 
 
 def _keyring() -> Keyring:
@@ -187,3 +193,6 @@ def _show(report: Report, *, as_json: bool) -> None:
         )
     if report.pending:
         console.print(f"  {report.pending:,} newer event(s) wait for the next checkpoint")
+
+
+mount(app)

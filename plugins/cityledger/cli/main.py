@@ -12,6 +12,7 @@ from cityledger import __version__
 from cityledger.cli.console import app as console
 from cityledger.cli.contract import app as contract
 from cityledger.cli.demo import app as demo
+from cityledger.cli.ledger_log import app as ledger
 from cityledger.cli.profile import mount as mount_profile
 from cityledger.cli.run import mount as mount_run
 from cityledger.cli.stack import mount as mount_stack
@@ -46,6 +47,7 @@ mount_profile(app)
 app.add_typer(contract, name="contract")
 app.add_typer(console, name="console")
 app.add_typer(demo, name="demo")
+app.add_typer(ledger, name="ledger")
 
 
 def main() -> None:

@@ -47,12 +47,17 @@ class TrustedKey:
         return self.trusted_size is None or size <= self.trusted_size
 
 
+def origin(settings: Settings) -> str:
+    """The name of an installation's log and of the keys that sign it."""
+    return f"{settings.lineage_namespace}/ledger"
+
+
 class Keyring:
     """The keys of one installation's log."""
 
     def __init__(self, settings: Settings, database: Database, files: LogFiles) -> None:
         self._settings, self._database, self._files = settings, database, files
-        self.origin = f"{settings.lineage_namespace}/ledger"
+        self.origin = origin(settings)
 
     @property
     def path(self) -> Path:
@@ -178,7 +183,7 @@ class Keyring:
             connection.execute(insert(log_key).values(row).on_conflict_do_nothing())
 
 
-def open_checkpoint(text: str, origin: str, keys: Sequence[TrustedKey]) -> tuple[Head, TrustedKey]:
+def open_checkpoint(text: str, log: str, keys: Sequence[TrustedKey]) -> tuple[Head, TrustedKey]:
     """Read a checkpoint and make sure that a trusted key signed it.
 
     Raises:
@@ -186,9 +191,9 @@ def open_checkpoint(text: str, origin: str, keys: Sequence[TrustedKey]) -> tuple
     """
     note = Note.parse(text)
     head = Head.parse(note.text)
-    if head.origin != origin:
+    if head.origin != log:
         raise BadInputError(
-            f"the checkpoint is of log '{head.origin}', not of '{origin}'", code="wrong_log"
+            f"the checkpoint is of log '{head.origin}', not of '{log}'", code="wrong_log"
         )
     signed = note.signed_by(key.verifier for key in keys)
     trusted = [key for key in keys if key.verifier in signed and key.covers(head.size)]
