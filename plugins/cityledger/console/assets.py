@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache
-from pathlib import Path
 from typing import cast
 
 from fastapi import APIRouter, Request
@@ -12,6 +11,7 @@ from fastapi.responses import FileResponse, JSONResponse, Response
 from sqlalchemy import text
 
 from cityledger.console.errors import MissingError
+from cityledger.console.fonts import font_file
 from cityledger.console.rendering import HERE
 from cityledger.errors import UnavailableError
 
@@ -54,15 +54,6 @@ def health(request: Request) -> Response:
     except UnavailableError as error:
         return JSONResponse({"status": "unavailable", "code": error.code}, status_code=503)
     return JSONResponse({"status": "ok"})
-
-
-@lru_cache(maxsize=1)
-def font_file() -> Path:
-    """Noto Sans SC, variable weight, of the installed font package."""
-    import justmytype_intl_cjk
-
-    folder = Path(justmytype_intl_cjk.__file__).parent / "fonts" / "ofl" / "notosanssc"
-    return folder / "NotoSansSC[wght].ttf"
 
 
 @lru_cache(maxsize=1)

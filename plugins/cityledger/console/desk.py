@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import cached_property
 
+from cityledger.console.charts import Charts
 from cityledger.console.house import House
 from cityledger.ledger.journal import Journal
 from cityledger.settings import Settings
@@ -20,6 +21,7 @@ class Desk:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.house = House(settings)
+        self.charts = Charts(settings.home / "console" / "charts")
 
     @cached_property
     def database(self) -> Database:

@@ -14,6 +14,7 @@ from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from cityledger.console import forms, words
+from cityledger.console.charts import heat_class, sparkline
 from cityledger.console.formats import FILTERS
 from cityledger.console.i18n import COOKIE, LANGUAGES, language_of, translations
 from cityledger.console.navigation import NavigationItem
@@ -109,5 +110,5 @@ def _environment(language: str) -> Environment:
         translations(language), newstyle=True
     )
     environment.filters.update(FILTERS)
-    environment.globals["words"] = words
+    environment.globals.update(words=words, heat_class=heat_class, sparkline=sparkline)
     return environment

@@ -42,6 +42,50 @@ RULE = {
     "error": mark("could not be checked"),
 }
 
+#: State of a delivery → text.
+DELIVERY = {
+    "on_time": mark("on time"),
+    "late": mark("late"),
+    "missing": mark("missing"),
+    "not_due": mark("not yet due"),
+    "held": mark("held"),
+}
+
+#: Status of a stage's attempt → text.
+OUTCOME = {
+    "success": mark("done"),
+    "skipped": mark("was done already"),
+    "held": mark("held"),
+    "failure": mark("failed"),
+}
+
+#: Classification of a column → text.
+CLASSIFICATION = {
+    "public": mark("public data"),
+    "internal": mark("internal"),
+    "personal": mark("personal"),
+    "sensitive": mark("sensitive personal"),
+}
+
+#: Logical type of a column → text.
+TYPE = {
+    "string": mark("text"),
+    "integer": mark("whole number"),
+    "number": mark("number"),
+    "boolean": mark("yes or no"),
+    "date": mark("date"),
+    "timestamp": mark("date and time"),
+    "time": mark("time"),
+}
+
+#: Grain of a partition → text.
+GRAIN = {
+    "day": mark("daily"),
+    "month": mark("monthly"),
+    "quarter": mark("quarterly"),
+    "year": mark("yearly"),
+}
+
 #: Severity of a rule → text.
 SEVERITY = {
     "block": mark("blocks the row"),
@@ -56,6 +100,11 @@ TONE = {
     "success": "good",
     "skipped": "good",
     "released": "good",
+    "A": "good",
+    "B": "good",
+    "C": "warn",
+    "D": "warn",
+    "E": "bad",
     "on_time": "good",
     "at_risk": "warn",
     "warning": "warn",
