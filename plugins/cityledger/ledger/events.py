@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails, from_json
 
 from cityledger.ledger.spec import DatasetEvent, JobEvent, RunEvent
@@ -37,7 +37,11 @@ class EventKind(StrEnum):
     DATASET = "dataset"
 
 
-_MODELS = {EventKind.RUN: RunEvent, EventKind.JOB: JobEvent, EventKind.DATASET: DatasetEvent}
+_MODELS: dict[EventKind, type[BaseModel]] = {
+    EventKind.RUN: RunEvent,
+    EventKind.JOB: JobEvent,
+    EventKind.DATASET: DatasetEvent,
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ published clients send it.
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, cast
 from uuid import UUID
 
 from pydantic import (
@@ -30,7 +30,8 @@ def _moment(text: str) -> str:
 
 
 def _uuid(text: str) -> str:
-    UUID(text)
+    if str(UUID(text)) != text.lower():  # Python also reads braces, URNs and bare digits
+        raise ValueError("a run id is a UUID of the form 8-4-4-4-12")
     return text
 
 
@@ -62,7 +63,8 @@ class Facet(Open):
     def _deleted_is_bare(cls, value: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
         if cls is not Facet and isinstance(value, dict) and value.get("_deleted") is True:
             Facet.model_validate(value)
-            return cls.model_construct()
+            empty: Any = cls.model_construct
+            return cast("Self", empty())
         return handler(value)
 
 
@@ -381,7 +383,7 @@ class Catalog(Facet):
 
 
 class DatasetType(Facet):
-    """Table, view, topic, model…"""
+    """Whether it is a table, a view, a topic, a model."""
 
     kind: str = Field(alias="datasetType")
     subtype: str | None = Field(default=None, alias="subType")
