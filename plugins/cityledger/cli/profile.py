@@ -16,11 +16,18 @@ from cityledger.contracts.registry import load_contracts
 from cityledger.errors import BadInputError
 from cityledger.profiling.delivery import newest_validated, profile_delivery
 from cityledger.profiling.inventory import take_inventory
-from cityledger.profiling.records import ColumnProfile, FileGroup, Inventory, Profile
+from cityledger.profiling.records import ColumnProfile, FileGroup, Inventory, Problem, Profile
 from cityledger.profiling.store import ProfileStore
 from cityledger.runner import Runner
 from cityledger.settings import get_settings
 from cityledger.storage.database import Database
+
+_PROBLEM = {
+    Problem.EMPTY: "empty (0 bytes)",
+    Problem.UNREADABLE: "can't be read",
+    Problem.WEB_PAGE: "a web page or XML inside, whatever the name says",
+    Problem.OTHER_CONTENT: "something else inside than the name says",
+}
 
 
 def mount(app: typer.Typer) -> None:
@@ -131,7 +138,7 @@ def _describe_inventory(console: Console, taken: Inventory) -> None:
     more = " (stopped at the limit: there are more)" if taken.truncated else ""
     console.print(f"{taken.files:,} files, {file_size(taken.size)} below {taken.root}{more}")
     for odd in taken.oddities:
-        console.print(f"[yellow]![/] {odd.path}: {odd.problem}")
+        console.print(f"[yellow]![/] {odd.path}: {_PROBLEM[odd.problem]}")
 
 
 def _cells(group: FileGroup) -> tuple[str, ...]:

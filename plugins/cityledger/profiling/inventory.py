@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 
 from cityledger.contracts.model import Contract
 from cityledger.errors import BadInputError
-from cityledger.profiling.records import FileGroup, Inventory, Oddity
+from cityledger.profiling.records import FileGroup, Inventory, Oddity, Problem
 
 LIMIT = 1_000_000
 _ODDITIES = 200
@@ -61,7 +61,7 @@ class _Stock:
     files: int = 0
     truncated: bool = False
 
-    def note(self, path: str, problem: str) -> None:
+    def note(self, path: str, problem: Problem) -> None:
         if len(self.oddities) < _ODDITIES:
             self.oddities.append(Oddity(path=path, problem=problem))
 
@@ -108,8 +108,8 @@ def _walk(root: Path, stock: _Stock) -> Iterator[os.DirEntry[str]]:
         folder = pending.pop()
         try:
             entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
-        except OSError as error:
-            stock.note(_relative(folder, root), f"can't be opened: {error.strerror}")
+        except OSError:
+            stock.note(_relative(folder, root), Problem.UNREADABLE)
             continue
         for entry in entries:
             if entry.is_dir(follow_symlinks=False):
@@ -135,20 +135,20 @@ def _count(entry: os.DirEntry[str], root: Path, covered: re.Pattern[str], stock:
         stock.note(path, problem)
 
 
-def _problem(path: str, suffix: str, size: int) -> str | None:
+def _problem(path: str, suffix: str, size: int) -> Problem | None:
     if size == 0:
-        return "empty (0 bytes)"
+        return Problem.EMPTY
     if suffix not in _MAGIC:
         return None
     try:
         with Path(path).open("rb") as stream:
             start = stream.read(512)
-    except OSError as error:
-        return f"can't be read: {error.strerror}"
+    except OSError:
+        return Problem.UNREADABLE
     if start.startswith(_MAGIC[suffix]):
         return None
     is_page = start.lstrip().lower().startswith((b"<html", b"<!doctype html", b"<table", b"<?xml"))
-    return f"named {suffix}, but {'a web page or XML' if is_page else 'something else'} inside"
+    return Problem.WEB_PAGE if is_page else Problem.OTHER_CONTENT
 
 
 def _group(key: tuple[str, str, str], count: _Count) -> FileGroup:

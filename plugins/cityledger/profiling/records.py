@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from enum import StrEnum
 
 from pydantic import Field
 
@@ -109,11 +110,20 @@ class FileGroup(Record):
     newest: datetime
 
 
+class Problem(StrEnum):
+    """What can be odd about a file."""
+
+    EMPTY = "empty"
+    UNREADABLE = "unreadable"
+    WEB_PAGE = "web_page"
+    OTHER_CONTENT = "other_content"
+
+
 class Oddity(Record):
-    """A file that is not what its name says, or can't be read."""
+    """A file or folder that is not what its name says, or can't be read."""
 
     path: str
-    problem: str
+    problem: Problem
 
 
 class Inventory(Record):

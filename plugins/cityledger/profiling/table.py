@@ -19,10 +19,13 @@ if TYPE_CHECKING:
 _TOP = 10
 _BINS = 20
 _SAMPLE = 10_000
-_NEARLY_ALL = 0.9  # HyperLogLog errs by a few percent: above this a column is counted exactly
+# HyperLogLog errs by a few percent: few values and nearly unique columns are counted exactly.
+_NEARLY_ALL = 0.9
+_FEW = 1_000
 _KEY_COLUMNS = 6  # pairs of these are tried as a key
 _OPEN = frozenset({"public", "internal"})
 _NUMBERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "DOUBLE", "FLOAT", "DECIMAL")
+_FLOATS = ("DOUBLE", "FLOAT")  # measurements differ in the last digit; that makes no key
 _TIMES = ("DATE", "TIMESTAMP")
 
 
@@ -81,7 +84,7 @@ def likely_keys(
     connection: DuckDBPyConnection, table: str, rows: int, profiles: Sequence[ColumnProfile]
 ) -> tuple[tuple[str, ...], ...]:
     """Single columns that tell all rows apart, or, if there is none, pairs that do."""
-    full = [one for one in profiles if not one.nulls and rows]
+    full = [one for one in profiles if not one.nulls and rows and one.type not in _FLOATS]
     single = tuple((one.name,) for one in full if one.distinct_exact and one.distinct == rows)
     if single or rows < 2:
         return single
@@ -138,7 +141,7 @@ def _column(
 ) -> ColumnProfile:
     number, rows = figures["number"][one.name], figures["rows"]
     filled, distinct = figures[f"n{number}"], figures[f"d{number}"]
-    exact = distinct >= _NEARLY_ALL * filled
+    exact = distinct <= _FEW or distinct >= _NEARLY_ALL * filled
     if exact:
         distinct = _distinct(connection, table, (one.name,))
     found = suspicions(sample.get(one.name, ())) if one.is_open else ()

@@ -61,7 +61,7 @@ def stock(view: CurrentView) -> HTMLResponse:
     return view.page(
         "stock.html",
         inventory=inventory,
-        groups=groups,
+        groups=[(_name(view, group.department), group) for group in groups],
         oddities=list(_oddities(view, inventory)) if inventory else [],
         kinds=_by_kind(groups),
         kind_names=KIND,
@@ -87,6 +87,10 @@ def profile(view: CurrentView, dataset: str) -> HTMLResponse:
 def _seen(view: View, groups: Iterable[FileGroup]) -> Iterable[FileGroup]:
     """Groups of departments that the person sees; files of nobody are for city-wide roles."""
     return (group for group in groups if view.person.sees(group.department))
+
+
+def _name(view: View, department: str) -> str:
+    return view.desk.house.department_name(department, view.language) if department else ""
 
 
 def _oddities(view: View, inventory: Inventory) -> Iterable[tuple[str, str]]:
