@@ -160,6 +160,13 @@ class RuleResult(Record):
         status: ``passed`` nothing failed; ``warning`` some failed, within the threshold or without
             one; ``failed`` above the threshold; ``error`` could not be checked.
         message: For ``error`` only; holds no values of the data.
+        direction: ``higher`` or ``lower`` is better, by the indicator of GB/T 36344.
+        threshold: Largest number allowed; None without a threshold or without such a bound.
+        threshold_text: The whole condition for readers: ``≤ 2 %``, ``within 1 … 5 rows``.
+        threshold_reason: Why this figure, as the contract says.
+        measured: The figure judged (rows, a query's value), where anybody may see it.
+        contract_sha256: Of the contract that the rule came from; empty for suites of tables.
+        object_version: What was judged: a delivery's digest, or ``snapshot:<id>`` of the lake.
     """
 
     key: str
@@ -256,12 +263,38 @@ class Validation(Record):
     waived_by_rule: dict[str, int] = Field(default_factory=dict)
 
 
+class Channel(StrEnum):
+    """How a decision on a held batch came about."""
+
+    AIRFLOW = "airflow"
+    CONSOLE = "console"
+    COMMAND_LINE = "cli"
+    TIMEOUT = "timeout"
+
+
 class Decision(Record):
-    """What a steward said about a held batch."""
+    """What a steward said about a held batch; kept, and part of the evidence.
+
+    Attributes:
+        decided_by: Login name.
+        reason: Why; never blank.
+        channel: Where it was said. ``timeout``: nobody said anything in time, which never is an
+            approval and leaves the batch open for a decision.
+    """
 
     approved: bool
     decided_by: str
     reason: str
+    decided_at: datetime
+    channel: Channel
+
+    @model_validator(mode="after")
+    def _accountable(self) -> Self:
+        if not (self.decided_by.strip() and self.reason.strip()):
+            raise ValueError("a decision needs somebody who takes it and a reason")
+        if self.approved and self.channel is Channel.TIMEOUT:
+            raise ValueError("silence is not an approval")
+        return self
 
 
 class Release(Record):

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 from uuid import uuid4
@@ -21,6 +22,7 @@ from cityledger.contracts.identity import DatasetId, Partition
 from cityledger.contracts.model import Contract
 from cityledger.contracts.registry import load_contract
 from cityledger.errors import BadInputError, CityLedgerError
+from cityledger.ledger.facets import decision_facet
 from cityledger.ledger.identity import (
     Data,
     contract_fields,
@@ -30,6 +32,8 @@ from cityledger.ledger.identity import (
 )
 from cityledger.ledger.journal import Journal
 from cityledger.ledger.lineage import Emitter, Origin, Parent, StageRun
+from cityledger.ledger.scores import ScoreBook
+from cityledger.orders import OrderBook, OrderDesk
 from cityledger.records import (
     Decision,
     Outcome,
@@ -60,6 +64,7 @@ class _Attempt:
     inputs: Sequence[Data] = ()
     outputs: Sequence[Data] = ()
     detail: Mapping[str, Any] = field(default_factory=dict)
+    facets: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Runner:
@@ -74,9 +79,19 @@ class Runner:
         self.settings, self.parent = settings, parent
         self.database = Database.from_settings(settings)
         self.journal = Journal(self.database)
+        self.scores = ScoreBook(self.database, settings.contracts_dir)
         self.store = ObjectStore.from_settings(settings)
         self.emitter = Emitter.from_settings(settings)
         self._contracts: dict[str, Contract] = {}
+
+    @cached_property
+    def orders(self) -> OrderBook:
+        """The rectification orders that verdicts open and settle."""
+        return OrderBook.from_settings(self.settings, self.database)
+
+    @cached_property
+    def _order_desk(self) -> OrderDesk:
+        return OrderDesk(self.orders, self.journal)
 
     @classmethod
     def from_settings(cls, settings: Settings | None = None, parent: Parent | None = None) -> Self:
@@ -127,6 +142,7 @@ class Runner:
                     attempt.delivery = receipt.delivery
                     attempt.outputs = [object_data(one) for one in receipt.objects]
                     attempt.detail = receipt.model_dump(mode="json", include={"sequence"})
+                self._order_desk.landed(receipt)
                 return receipt
         finally:
             shutil.rmtree(spool, ignore_errors=True)
@@ -151,9 +167,20 @@ class Runner:
                 dataset, partition, receipt.delivery, contract.sha256
             )
             if done is not None:
+                self.scores.save_validation(done)
                 self._skip((Stage.PARSE, Stage.VALIDATE), dataset, partition, receipt.delivery)
-                return done
-            return self._judge(receipt, contract, progress)
+            else:
+                done = self._judge(receipt, contract, progress)
+            self.settle_order(receipt, done)
+            return done
+
+    def settle_order(self, receipt: Receipt, validation: Validation) -> None:
+        """Open, reopen or verify the partition's rectification order by a verdict."""
+        from cityledger.lifecycle.release import objections
+
+        contract = self.contract(receipt.dataset)
+        held = objections(validation, contract.gate)
+        self._order_desk.judged(receipt, validation, contract, held)
 
     def _judge(self, receipt: Receipt, contract: Contract, progress: Progress | None) -> Validation:
         from cityledger.lifecycle.parse import parse
@@ -163,6 +190,7 @@ class Runner:
         where = (receipt.dataset, receipt.partition, contract)
         landed = [object_data(one) for one in receipt.objects]
         with (
+            self._order_reopened_if_unreadable(receipt),
             self._stage(Stage.PARSE, *where) as parsing,
             self._stage(Stage.VALIDATE, *where) as validating,
         ):
@@ -183,6 +211,7 @@ class Runner:
                 progress=progress,
             )
             self.journal.save_validation(validation)
+            self.scores.save_validation(validation)
             parsing.detail = validation.model_dump(
                 mode="json", include={"accounting", "rejects", "drift"}
             )
@@ -201,17 +230,24 @@ class Runner:
     ) -> Release:
         """Let a validated delivery through the gate, or hold it (``released`` is False).
 
+        Args:
+            dataset: ``<department>.<dataset>``.
+            partition: Its key.
+            delivery: The validated delivery; the partition's newest when None.
+            decision: What a steward said about the held batch.
+
         Raises:
             BadInputError: the delivery has not been validated under the present contract.
+            AlreadyDecidedError: another steward was quicker, or the gate let the batch pass.
         """
-        from cityledger.lifecycle.release import release
+        from cityledger.lifecycle.release import is_settled, release
 
         contract = self.contract(dataset)
         with self._alone(dataset, partition):
             receipt = self._receipt(dataset, partition, delivery)
             validation = self._validation(receipt, contract)
             done = self.journal.find_release(dataset, partition, receipt.delivery)
-            if done and done.released and done.validated == validation.validated:
+            if done and is_settled(done, validation, decision):
                 self._skip((Stage.RELEASE,), dataset, partition, receipt.delivery)
                 return done
             with self._stage(Stage.RELEASE, dataset, partition, contract) as attempt:
@@ -223,6 +259,8 @@ class Runner:
                 attempt.detail = verdict.model_dump(
                     mode="json", include={"rows", "reasons", "decision"}
                 )
+                attempt.facets = decision_facet(verdict)
+            self._order_desk.decided(receipt, validation, contract, verdict)
             return verdict
 
     def standardise(self, full_refresh: bool = False) -> Standardisation | None:
@@ -251,6 +289,7 @@ class Runner:
                 )
                 self._emit_models(attempt.run, result, releases, target)
                 self.journal.save_standardisation(result, releases)
+                self.scores.save_standardisation(result)
                 attempt.detail = {
                     "snapshot_id": result.snapshot_id,
                     "models": len(result.models),
@@ -341,6 +380,14 @@ class Runner:
         return self.database.lock(f"{dataset}/{partition}")
 
     @contextmanager
+    def _order_reopened_if_unreadable(self, receipt: Receipt) -> Iterator[None]:
+        try:
+            yield
+        except BadInputError as error:
+            self._order_desk.unreadable(receipt, error.code)
+            raise
+
+    @contextmanager
     def _stage(
         self, stage: Stage, dataset: str, partition: str, contract: Contract | None = None
     ) -> Iterator[_Attempt]:
@@ -353,7 +400,9 @@ class Runner:
             self.emitter.fail(run, error, inputs=attempt.inputs)
             self._record_failure(attempt, started, error)
             raise
-        self.emitter.complete(run, inputs=attempt.inputs, outputs=attempt.outputs)
+        self.emitter.complete(
+            run, inputs=attempt.inputs, outputs=attempt.outputs, facets=attempt.facets
+        )
         self.journal.record(_outcome(attempt, started))
 
     def _record_failure(self, attempt: _Attempt, started: datetime, error: BaseException) -> None:

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import json
 import shutil
+import threading
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cityledger.cli.main import app
-from cityledger.demo.generate.generator import generate
+from cityledger.contracts.rectification import Rectification
+from cityledger.demo.generate.generator import generate, key_path, redeliver
 from cityledger.errors import BadInputError, Exit
 from cityledger.ledger.lineage import Origin, Parent
-from cityledger.records import Decision, Stage
+from cityledger.lifecycle.release import AlreadyDecidedError
+from cityledger.people import Person, Role
+from cityledger.records import Channel, Decision, Stage
 from cityledger.runner import Runner
 from cityledger.settings import Settings
 from cityledger.storage import tables
@@ -31,6 +37,7 @@ def extracts(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def runner(ready_settings: Settings, extracts: Path) -> Runner:
     shutil.copytree(extracts, ready_settings.drop_dir, dirs_exist_ok=True)
+    shutil.copy(key_path(extracts), key_path(ready_settings.drop_dir))
     return Runner(ready_settings)
 
 
@@ -142,8 +149,167 @@ def test_a_held_batch_waits_for_the_stewards_word(runner: Runner) -> None:
     result = CliRunner().invoke(app, ["run", DATASET, "-p", PARTITION, "--to-stage", "release"])
     assert getattr(result.exception, "exit_code", None) == Exit.HELD, result.output
     assert runner.journal.pending() == []
-    decision = Decision(approved=True, decided_by="steward of the test", reason="recount confirmed")
+    decision = decided("recount confirmed")
     assert runner.release(DATASET, PARTITION, decision=decision).released
     (pending,) = runner.journal.pending()
     assert pending.decision == decision
     assert pending.reasons
+
+
+def decided(reason: str, *, approved: bool = True, by: str = "steward of the test") -> Decision:
+    return Decision(
+        approved=approved,
+        decided_by=by,
+        reason=reason,
+        decided_at=datetime.now(UTC),
+        channel=Channel.COMMAND_LINE,
+    )
+
+
+def hold(runner: Runner) -> None:
+    """Land and judge a delivery that declares one row, which the gate therefore holds."""
+    control = next((runner.settings.drop_dir / "transport").glob("metro_trips_*.ctl"))
+    control.write_text("1\n", encoding="ascii")
+    runner.extract_land(DATASET, PARTITION)
+    runner.parse_validate(DATASET, PARTITION)
+    assert not runner.release(DATASET, PARTITION).released
+
+
+def lineage(runner: Runner, stage: str) -> list[dict[str, Any]]:
+    with runner.database.begin() as connection:
+        rows = connection.execute(select(tables.lineage_event.c.raw).order_by("id")).scalars()
+        events = [json.loads(raw) for raw in rows]
+    done = [event for event in events if event["eventType"] == "COMPLETE"]
+    return [event for event in done if event["job"]["name"] == f"{DATASET}.{stage}"]
+
+
+def test_a_decision_becomes_evidence(runner: Runner) -> None:
+    """A number that rests on a steward's word must show whose word it was, and why."""
+    hold(runner)
+    decision = decided("recounted by hand")
+    runner.release(DATASET, PARTITION, decision=decision)
+    held, passed = lineage(runner, "release")
+    assert "cityledger_decision" not in held["run"]["facets"]
+    facet = passed["run"]["facets"]["cityledger_decision"]
+    assert facet["approved"] is True
+    assert facet["decided_by"] == decision.decided_by
+    assert facet["reason"] == decision.reason
+    assert facet == facet | {"_schemaURL": "urn:cityledger:facet:decision-run:1"}
+    assert datetime.fromisoformat(facet["decided_at"]) == decision.decided_at
+    assert facet["channel"] == "cli"
+    assert any("declared" in one for one in facet["objections"])
+
+
+def test_of_two_stewards_the_second_is_told(runner: Runner) -> None:
+    """The later answer would otherwise silently overrule the one that has been acted on."""
+    hold(runner)
+    start, told = threading.Barrier(2), []
+    decisions = [
+        decided("recount confirmed", by="steward.wang"),
+        decided("send it back", approved=False, by="steward.li"),
+    ]
+
+    def decide(decision: Decision) -> None:
+        start.wait()
+        try:
+            Runner(runner.settings).release(DATASET, PARTITION, decision=decision)
+        except AlreadyDecidedError as error:
+            told.append((error, decision))
+
+    threads = [threading.Thread(target=decide, args=(one,)) for one in decisions]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    ((error, second),) = told
+    (first,) = [one for one in decisions if one is not second]
+    assert error.code == "already_decided"
+    assert first.decided_by in error.what
+    assert first.reason in error.what
+    receipt = runner.journal.current_receipt(DATASET, PARTITION)
+    assert receipt is not None
+    standing = runner.journal.find_release(DATASET, PARTITION, receipt.delivery)
+    assert standing is not None
+    assert standing.decision == first
+    assert standing.released is first.approved
+    # The same answer once more, as after a lost connection, is no second decision.
+    assert runner.release(DATASET, PARTITION, decision=first) == standing
+
+
+def test_there_is_nothing_to_decide_on_an_open_gate(runner: Runner) -> None:
+    """A steward who rejects what is in use already must not believe that it was taken back."""
+    runner.extract_land(DATASET, PARTITION)
+    runner.parse_validate(DATASET, PARTITION)
+    assert runner.release(DATASET, PARTITION).released
+    with pytest.raises(AlreadyDecidedError) as caught:
+        runner.release(DATASET, PARTITION, decision=decided("I object", approved=False))
+    assert caught.value.code == "not_held"
+
+
+def test_silence_leaves_the_batch_open(runner: Runner) -> None:
+    """Time that runs out must neither release a batch nor take the decision from the steward."""
+    hold(runner)
+    silence = decided("no steward decided", approved=False, by="cityledger").model_copy(
+        update={"channel": Channel.TIMEOUT}
+    )
+    assert not runner.release(DATASET, PARTITION, decision=silence).released
+    assert runner.journal.pending() == []
+    assert runner.release(DATASET, PARTITION, decision=decided("late but good")).released
+
+
+def test_a_held_batch_has_its_order_and_a_good_one_settles_it(runner: Runner) -> None:
+    """A department that is never asked, or is asked for ever, corrects nothing."""
+    hold(runner)
+    steward = Person("steward", frozenset({Role.STEWARD}))
+    (order,) = runner.orders.list(steward)
+    assert (order.state, order.dataset, order.partition) == ("open", DATASET, PARTITION)
+    assert any("declared" in reason for reason in order.reasons)
+    runner.parse_validate(DATASET, PARTITION)
+    runner.release(DATASET, PARTITION)
+    assert runner.orders.list(steward) == [order]
+
+    redeliver(runner.settings.drop_dir, DATASET)
+    runner.extract_land(DATASET, PARTITION)
+    assert runner.orders.get(order.number, steward).state == "resubmitted"
+    runner.parse_validate(DATASET, PARTITION)
+    assert runner.orders.get(order.number, steward).state == "verified"
+    runner.parse_validate(DATASET, PARTITION, delivery=order.delivery)
+    assert runner.orders.get(order.number, steward).state == "verified"
+
+
+def test_a_rejected_batch_has_its_order_whatever_the_thresholds(runner: Runner) -> None:
+    """Sending a batch back without telling the department is only losing it."""
+    runner.orders._terms = Rectification(open_on_held=False, open_above_percent=100)
+    hold(runner)
+    steward = Person("steward", frozenset({Role.STEWARD}))
+    assert runner.orders.list(steward) == []
+    runner.release(DATASET, PARTITION, decision=decided("half is missing", approved=False))
+    (order,) = runner.orders.list(steward)
+    assert "half is missing" in order.reasons[-1]
+
+
+def test_a_correction_that_cannot_be_read_goes_back(runner: Runner) -> None:
+    """An order that says "resubmitted" while nothing readable has come would wait for nobody."""
+    hold(runner)
+    for file in (runner.settings.drop_dir / "transport").glob("metro_trips_*.csv*"):
+        file.write_bytes(b"neither,header\nnor,rows\n")
+    runner.extract_land(DATASET, PARTITION)
+    with pytest.raises(BadInputError) as caught:
+        runner.parse_validate(DATASET, PARTITION)
+    steward = Person("steward", frozenset({Role.STEWARD}))
+    (order,) = runner.orders.list(steward)
+    assert (order.state, order.reopened, order.reasons) == ("open", 1, (caught.value.code,))
+
+
+@pytest.mark.parametrize("words", [("", "because"), ("steward", "  ")])
+def test_a_decision_without_name_or_reason_is_refused(
+    runner: Runner, words: tuple[str, str]
+) -> None:
+    """An approval that nobody can explain is no evidence."""
+    hold(runner)
+    by, reason = words
+    arguments = ["release", DATASET, "-p", PARTITION, "--approve", "--by", by, "--reason", reason]
+    error = CliRunner().invoke(app, arguments).exception
+    assert isinstance(error, BadInputError)
+    assert error.code == "reason_missing"
+    assert runner.journal.pending() == []

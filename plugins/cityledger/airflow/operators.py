@@ -7,7 +7,7 @@ cheap to parse, and a task's process pays for its own stage alone.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.standard.operators.hitl import ApprovalOperator
@@ -110,7 +110,10 @@ class ReleaseOperator(LineageMixin, ApprovalOperator):
 
     def __init__(self, *, dataset: str, delivery: str | None = None, **kwargs: Any) -> None:
         reason = Param(
-            "", type="string", title="理由 Reason", description="Kept with the decision."
+            "",
+            type="string",
+            title="理由 Reason",
+            description="必填 Required; kept with the decision and part of the evidence.",
         )
         super().__init__(
             subject=f"{dataset}: 数据批次待裁决 a held batch needs your decision",
@@ -131,19 +134,35 @@ class ReleaseOperator(LineageMixin, ApprovalOperator):
         return self._done(context, release)
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
-        """Carry out what the steward decided.
+        """Carry out what the steward decided; ask again if the reason is missing.
 
         Raises:
-            AirflowFailException: the steward rejected the batch.
+            AirflowFailException: the steward rejected the batch, another steward had decided
+                otherwise before, or nobody decided in time.
         """
+        from cityledger.lifecycle.release import AlreadyDecidedError
+
+        if event.get("error_type") == "timeout":
+            return self._carry_out(context, _silence())
         answer = super().execute_complete(context, event)
-        decision = _decision(answer, approved=answer["chosen_options"] == [self.APPROVE])
+        try:
+            decision = _decision(answer, approved=answer["chosen_options"] == [self.APPROVE])
+        except BadInputError as error:
+            self.log.warning("%s; asking again", error)
+            return self.execute(context)
+        try:
+            return self._carry_out(context, decision)
+        except AlreadyDecidedError as error:
+            if error.standing.released != decision.approved:
+                raise AirflowFailException(str(error)) from error
+            self.log.warning("%s", error)
+            return self._done(context, error.standing)
+
+    def _carry_out(self, context: Context, decision: Decision) -> dict[str, Any]:
         release = self._release(context, decision)
-        if not decision.approved:
+        if not release.released:
             raise AirflowFailException(
-                f"{self.dataset} {release.partition}: {decision.decided_by} rejected the batch "
-                f"({decision.reason or 'no reason given'}) → have the department deliver again, "
-                "then clear this run's extract_land"
+                f"{self.dataset} {release.partition}: {_rejection(decision)}"
             )
         return self._done(context, release)
 
@@ -236,11 +255,42 @@ def _partition(context: Context) -> str:
 
 
 def _decision(answer: Any, *, approved: bool) -> Decision:
-    from cityledger.records import Decision
+    from cityledger.lifecycle.release import steward_decision
+    from cityledger.records import Channel
 
-    user = answer["responded_by_user"] or {"name": "nobody (time ran out)"}
-    reason = str(answer["params_input"].get("reason") or "")
-    return Decision(approved=approved, decided_by=user["name"], reason=reason)
+    user = answer["responded_by_user"]
+    if user is None:  # Airflow answers with the default itself when time runs out
+        return _silence()
+    return steward_decision(
+        approved=approved,
+        by=user["name"],
+        reason=str(answer["params_input"].get("reason") or ""),
+        at=answer["responded_at"],
+        channel=Channel.AIRFLOW,
+    )
+
+
+def _silence() -> Decision:
+    from cityledger.records import Channel, Decision
+
+    return Decision(
+        approved=False,
+        decided_by="cityledger",
+        reason=f"no steward decided within {STEWARD_TIME.days} days",
+        decided_at=datetime.now(UTC),
+        channel=Channel.TIMEOUT,
+    )
+
+
+def _rejection(decision: Decision) -> str:
+    from cityledger.records import Channel
+
+    if decision.channel is Channel.TIMEOUT:
+        return f"{decision.reason}; the batch stays held → clear this task to ask again"
+    return (
+        f"{decision.decided_by} rejected the batch ({decision.reason}) → "
+        "have the department deliver again, then clear this run's extract_land"
+    )
 
 
 def _reasons(release: Release) -> str:

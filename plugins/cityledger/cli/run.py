@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
@@ -13,7 +14,7 @@ from rich.table import Table
 
 from cityledger.errors import CityLedgerError, Exit
 from cityledger.records import (
-    Decision,
+    Channel,
     Publication,
     Receipt,
     Release,
@@ -173,7 +174,15 @@ def release(
     as_json: JsonOption = False,
 ) -> None:
     """Decide on a held batch as its steward (Airflow's page offers the same)."""
-    decision = Decision(approved=approve, decided_by=by, reason=reason)
+    from cityledger.lifecycle.release import steward_decision
+
+    decision = steward_decision(
+        approved=approve,
+        by=by,
+        reason=reason,
+        at=datetime.now(UTC),
+        channel=Channel.COMMAND_LINE,
+    )
     record = Runner.from_settings().release(dataset, partition, decision=decision)
     if as_json:
         typer.echo(record.model_dump_json(indent=2))

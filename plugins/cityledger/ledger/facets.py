@@ -22,11 +22,12 @@ from cityledger import __version__
 from cityledger.contracts.model import Severity
 from cityledger.errors import CityLedgerError
 from cityledger.ledger.identity import Data
-from cityledger.records import RuleResult, RuleStatus
+from cityledger.records import Release, RuleResult, RuleStatus
 
 # URNs: they name, nothing is fetched from them.
 PRODUCER = f"urn:cityledger:producer:{__version__}"
 _STAGE_FACET = "urn:cityledger:facet:stage-run:1"
+_DECISION_FACET = "urn:cityledger:facet:decision-run:1"
 
 _SEVERITY = {Severity.BLOCK: "error", Severity.WARN: "warn", Severity.INFO: "info"}
 
@@ -44,6 +45,44 @@ class StageRunFacet(RunFacet):
     @staticmethod
     def _get_schema() -> str:
         return _STAGE_FACET
+
+
+@attr.define
+class DecisionRunFacet(RunFacet):
+    """What a steward decided on a held batch (key ``cityledger_decision``).
+
+    Attributes:
+        objections: Why the gate held the batch.
+        decided_at: ISO 8601 with an offset.
+    """
+
+    approved: bool
+    decided_by: str
+    decided_at: str
+    reason: str
+    channel: str
+    objections: list[str]
+
+    @staticmethod
+    def _get_schema() -> str:
+        return _DECISION_FACET
+
+
+def decision_facet(verdict: Release) -> dict[str, RunFacet]:
+    """The steward's decision of a verdict, under its key; nothing when the gate decided."""
+    decision = verdict.decision
+    if decision is None:
+        return {}
+    facet = DecisionRunFacet(
+        approved=decision.approved,
+        decided_by=decision.decided_by,
+        decided_at=decision.decided_at.isoformat(),
+        reason=decision.reason,
+        channel=decision.channel.value,
+        objections=list(verdict.reasons),
+        producer=PRODUCER,
+    )
+    return {"cityledger_decision": facet}
 
 
 def input_dataset(data: Data) -> InputDataset:

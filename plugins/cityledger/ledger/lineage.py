@@ -7,7 +7,7 @@ follows a dataset through contract, objects, DAG and lineage.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta, timezone
 
@@ -122,10 +122,15 @@ class Emitter:
         self._emit(RunState.START, run, inputs, outputs, {})
 
     def complete(
-        self, run: StageRun, *, inputs: Iterable[Data] = (), outputs: Iterable[Data] = ()
+        self,
+        run: StageRun,
+        *,
+        inputs: Iterable[Data] = (),
+        outputs: Iterable[Data] = (),
+        facets: Mapping[str, RunFacet] | None = None,
     ) -> None:
         """The attempt succeeded; inputs and outputs with their versions and verdicts."""
-        self._emit(RunState.COMPLETE, run, inputs, outputs, {})
+        self._emit(RunState.COMPLETE, run, inputs, outputs, facets or {})
 
     def fail(
         self,
@@ -144,13 +149,13 @@ class Emitter:
         run: StageRun,
         inputs: Iterable[Data],
         outputs: Iterable[Data],
-        extra: dict[str, RunFacet],
+        extra: Mapping[str, RunFacet],
     ) -> None:
         self._transport.emit(
             RunEvent(
                 eventType=state,
                 eventTime=datetime.now(UTC).isoformat(),
-                run=Run(run.run_id, facets=_run_facets(run) | extra),
+                run=Run(run.run_id, facets={**_run_facets(run), **extra}),
                 job=Job(self._namespace, run.job_name, facets=_job_facets(run)),
                 inputs=[input_dataset(data) for data in inputs],
                 outputs=[output_dataset(data) for data in outputs],

@@ -7,10 +7,13 @@ use until then.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime
 
 from cityledger.contracts.model import Contract, Gate, Severity
+from cityledger.errors import BadInputError
 from cityledger.records import (
     Accounting,
+    Channel,
     Decision,
     Release,
     RuleResult,
@@ -27,7 +30,7 @@ def release(
     Without a decision the delivery is released when the gate has no objection. With one, the
     decision counts; the gate's reasons are kept beside it.
     """
-    reasons = tuple(_objections(validation, contract.gate))
+    reasons = objections(validation, contract.gate)
     return Release(
         dataset=validation.dataset,
         partition=validation.partition,
@@ -39,6 +42,87 @@ def release(
         reasons=reasons,
         decision=decision,
     )
+
+
+def objections(validation: Validation, gate: Gate) -> tuple[str, ...]:
+    """Why the gate holds a delivery, in English and Chinese; empty when it lets it pass."""
+    return tuple(_objections(validation, gate))
+
+
+class AlreadyDecidedError(BadInputError):
+    """Somebody else was quicker, or there is nothing to decide on.
+
+    Attributes:
+        standing: The verdict that stands.
+    """
+
+    def __init__(self, standing: Release) -> None:
+        self.standing = standing
+        first = standing.decision
+        super().__init__(
+            _standing(first) if first else "the gate let this batch pass by itself",
+            where=f"{standing.dataset}/{standing.partition}, delivery {standing.delivery}",
+            fix=f"talk to {first.decided_by}" if first else "there is nothing to decide",
+            code="already_decided" if first else "not_held",
+        )
+
+
+def _standing(first: Decision) -> str:
+    return (
+        f"{first.decided_by} has {'approved' if first.approved else 'rejected'} this batch already "
+        f"({first.decided_at:%Y-%m-%d %H:%M %Z}, {first.channel}): {first.reason}"
+    )
+
+
+def steward_decision(
+    *, approved: bool, by: str, reason: str, at: datetime, channel: Channel
+) -> Decision:
+    """What a steward said, as a record.
+
+    Personal numbers in the reason are hidden: it becomes part of lineage and evidence, which more
+    people read than the data.
+
+    Raises:
+        BadInputError: who or why is missing (``reason_missing``).
+    """
+    from cityledger.masking import scrub  # brings polars along; most releases need no steward
+
+    if not (by.strip() and reason.strip()):
+        raise BadInputError(
+            "a decision on a held batch needs a name and a reason",
+            fix="say who decides and why; both are kept as evidence",
+            code="reason_missing",
+        )
+    why = scrub(reason.replace("\0", "").strip())
+    return Decision(
+        approved=approved, decided_by=by.strip(), reason=why, decided_at=at, channel=channel
+    )
+
+
+def is_settled(standing: Release, validation: Validation, decision: Decision | None) -> bool:
+    """Whether a verdict stands already, so that there is nothing to do.
+
+    Args:
+        standing: The newest verdict on the delivery.
+        validation: What is to be judged; another one than the verdict's has to be judged anew.
+        decision: What a steward has decided, if one has.
+
+    Raises:
+        AlreadyDecidedError: another decision stands, or the gate let the batch pass.
+    """
+    if standing.validated != validation.validated:
+        return False
+    if decision is None:
+        return standing.released
+    if standing.decision == decision:
+        return True
+    if standing.released or _by_person(standing.decision):
+        raise AlreadyDecidedError(standing)
+    return False
+
+
+def _by_person(decision: Decision | None) -> bool:
+    return decision is not None and decision.channel is not Channel.TIMEOUT
 
 
 def _objections(validation: Validation, gate: Gate) -> Iterator[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from cityledger.orders.book import OrderBook
+from cityledger.orders.desk import OrderDesk
 from cityledger.orders.records import (
     DepartmentStatistics,
     EventKind,
@@ -18,6 +19,7 @@ __all__ = [
     "EventKind",
     "Order",
     "OrderBook",
+    "OrderDesk",
     "OrderEvent",
     "OrderState",
     "Reminder",

@@ -141,9 +141,31 @@ class OrderBook:
         Returns:
             The order that the verdict belongs to; None when it needs none.
         """
-        terms = self._terms.but(contract.rectification)
-        reasons = breaches(validation, terms, held)
-        judged = judgement_key(validation)
+        reasons = breaches(validation, self._terms.but(contract.rectification), held)
+        return self._settle(validation, contract, today, reasons, judgement_key(validation))
+
+    def sent_back(
+        self, validation: Validation, contract: Contract, *, today: date, reasons: tuple[str, ...]
+    ) -> Order | None:
+        """A steward has rejected the batch: an order is due whatever the thresholds say.
+
+        Args:
+            validation: The verdict on the batch.
+            contract: Says whom the order is addressed to.
+            today: The day on which the clock starts.
+            reasons: What the gate and the steward object to.
+        """
+        judged = f"{judgement_key(validation)}:rejected"
+        return self._settle(validation, contract, today, reasons, judged)
+
+    def _settle(
+        self,
+        validation: Validation,
+        contract: Contract,
+        today: date,
+        reasons: tuple[str, ...],
+        judged: str,
+    ) -> Order | None:
         details: dict[str, Any] = {"delivery": validation.delivery, "judged": judged}
         with self._events.turn(validation.dataset, validation.partition) as turn:
             histories = turn.histories()
@@ -151,12 +173,13 @@ class OrderBook:
                 if any(event.judged == judged for event in history):
                     return fold(history)
             history = _unfinished(histories) or []
-            if reasons:
-                details |= {"reasons": reasons}
-                if not history:
-                    return self._open(turn, _opening(validation, contract, terms), today, details)
+            if not reasons:
+                return self._satisfied(turn, history, today, details) if history else None
+            details["reasons"] = reasons
+            if history:
                 return self._breach(turn, history, today, details)
-            return self._satisfied(turn, history, today, details) if history else None
+            opening = _opening(validation, contract, self._terms.but(contract.rectification))
+            return self._open(turn, opening, today, details)
 
     def unreadable(self, receipt: Receipt, reason: str, *, today: date) -> Order | None:
         """A resubmitted delivery can't be read at all: its order is open again.
@@ -322,16 +345,18 @@ class OrderBook:
     def _decide(
         self, kind: EventKind, number: str, person: Person, note: str, seen: int | None
     ) -> Order:
+        from cityledger.masking import scrub  # brings polars along; reading orders needs none
+
         before = self.get(number, person)
         check_person(before, kind, person, note)
-        today = self.today()
+        today, note = self.today(), scrub(note.replace("\0", "").strip())
         with self._events.turn(before.dataset, before.partition) as turn:
             history = next(one for one in turn.histories() if one[0].number == number)
             order = fold(history)
             if order.version != (before.version if seen is None else seen):
                 raise _changed(order)
             check_state(order, kind)
-            details: dict[str, Any] = {"note": note.replace("\0", "").strip()}
+            details: dict[str, Any] = {"note": note}
             if kind is EventKind.REOPENED:
                 details |= self._term(opening_of(history), today)
             return self._add(turn, history, _Step(kind, person.name, today, details))

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from cityledger.errors import UnavailableError
 from cityledger.ledger.journal import Journal
 from cityledger.records import (
+    Channel,
     Decision,
     IndicatorStatus,
     IndicatorValue,
@@ -96,7 +98,13 @@ def test_newest_released_delivery_is_used(journal: Journal, records: Any) -> Non
     journal.save_release(records.release("d3", released=False, reasons=("too many",)))
     assert [one.delivery for one in journal.released()] == ["d2"]
 
-    approved = Decision(approved=True, decided_by="steward", reason="checked")
+    approved = Decision(
+        approved=True,
+        decided_by="steward",
+        reason="checked",
+        decided_at=datetime(2026, 4, 1, tzinfo=UTC),
+        channel=Channel.AIRFLOW,
+    )
     journal.save_release(records.release("d3", reasons=("too many",), decision=approved))
     assert [one.delivery for one in journal.released()] == ["d3"]
     found = journal.find_release(DATASET, PARTITION, "d3")

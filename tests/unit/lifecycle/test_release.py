@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +17,11 @@ from cityledger.contracts.model import (
     Severity,
     SourceSpec,
 )
-from cityledger.lifecycle.release import release
+from cityledger.errors import BadInputError
+from cityledger.lifecycle.release import release, steward_decision
 from cityledger.records import (
     Accounting,
+    Channel,
     Decision,
     ObjectRef,
     RuleResult,
@@ -79,6 +81,17 @@ def _validation(
         rejects={},
         quarantined_by_rule={},
     )
+
+
+def _decision(**changes: Any) -> Decision:
+    values: dict[str, Any] = {
+        "approved": True,
+        "decided_by": "steward",
+        "reason": "checked by telephone",
+        "decided_at": datetime(2026, 4, 1, tzinfo=UTC),
+        "channel": Channel.AIRFLOW,
+    }
+    return Decision(**values | changes)
 
 
 def _result(status: RuleStatus, severity: Severity = Severity.BLOCK, **more: Any) -> RuleResult:
@@ -181,8 +194,34 @@ def test_all_reasons_are_told_at_once() -> None:
 @pytest.mark.parametrize("quarantined", [0, 50])
 def test_stewards_decision_counts(approved: bool, quarantined: int) -> None:
     """Prevents the gate from overruling the person who is responsible, or hiding its reasons."""
-    decision = Decision(approved=approved, decided_by="steward", reason="checked by telephone")
+    decision = _decision(approved=approved)
     made = release(_validation(quarantined=quarantined), _contract(), decision=decision)
     assert made.released is approved
     assert made.decision == decision
     assert bool(made.reasons) is bool(quarantined)
+
+
+def test_silence_can_never_be_an_approval() -> None:
+    """Prevents a default answer after the time-out from releasing a batch."""
+    with pytest.raises(ValueError, match="silence"):
+        _decision(channel=Channel.TIMEOUT)
+    assert not _decision(channel=Channel.TIMEOUT, approved=False).approved
+
+
+@pytest.mark.parametrize("missing", [{"reason": " "}, {"decided_by": ""}])
+def test_a_decision_names_somebody_and_a_reason(missing: dict[str, str]) -> None:
+    """Prevents a decision record that explains nothing."""
+    with pytest.raises(ValueError, match="reason"):
+        _decision(**missing)
+
+
+def test_a_stewards_words_hold_no_personal_number() -> None:
+    """Prevents a phone number in lineage, which more people read than the data."""
+    said = {"approved": True, "at": datetime(2026, 4, 1, tzinfo=UTC), "channel": Channel.AIRFLOW}
+    made = steward_decision(by=" steward ", reason="asked 13800138000, all is well", **said)
+    assert "13800138000" not in made.reason
+    assert "all is well" in made.reason
+    assert made.decided_by == "steward"
+    with pytest.raises(BadInputError) as caught:
+        steward_decision(by="steward", reason="\n", **said)
+    assert caught.value.code == "reason_missing"
