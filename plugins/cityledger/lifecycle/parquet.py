@@ -14,6 +14,8 @@ import pyarrow.parquet as pq
 # A dictionary of a column whose values mostly differ is built and thrown away: half of the time
 # that writing takes.
 _MOST_DISTINCT = 0.1
+# Decimals of more digits are no 64 bit integers.
+_INTEGER_DIGITS = 18
 
 
 class ParquetFile:
@@ -65,13 +67,28 @@ def _repetitive(frame: pl.DataFrame) -> list[str]:
 def _writer(target: Path | RawIOBase, schema: pa.Schema, repetitive: list[str]) -> Any:
     # Staging reads whole files, so smallest and largest texts would be computed for nobody.
     texts = {field.name for field in schema if pa.types.is_large_string(field.type)}
-    # Level 1 of zstd makes 55 % of snappy's bytes for a seventh more time, and the upload, which
-    # waits for the last batch, gets that much shorter.
+    # Numbers that mostly differ, and times: their differences take two thirds of the time and room.
+    numbers = [
+        field.name
+        for field in schema
+        if field.name not in repetitive and _is_whole_number(field.type)
+    ]
+    # Level 1 of zstd makes 55 % of snappy's bytes for a seventh more time; sending and storing the
+    # difference would take longer.
     return pq.ParquetWriter(
         target,
         schema,
         compression="zstd",
         compression_level=1,
         use_dictionary=repetitive,
+        column_encoding=dict.fromkeys(numbers, "DELTA_BINARY_PACKED"),
+        store_decimal_as_integer=True,
         write_statistics=[field.name for field in schema if field.name not in texts],
     )
+
+
+def _is_whole_number(kind: pa.DataType) -> bool:
+    """Whether Parquet stores the type as integers of 32 or 64 bits."""
+    if pa.types.is_decimal(kind):
+        return bool(kind.precision <= _INTEGER_DIGITS)
+    return bool(pa.types.is_integer(kind) or pa.types.is_temporal(kind))

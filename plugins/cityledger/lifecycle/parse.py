@@ -110,7 +110,7 @@ class Parse:
             pl.exclude("_source_row"),
             pl.lit(source).alias("_source_object"),
             row,
-            pl.concat_str(pl.lit(key), row.cast(pl.String)).alias("_row_id"),
+            pl.format(key + "{}", row).alias("_row_id"),
         )
         return text, _reject_frame(chunk.rejects, source)
 
