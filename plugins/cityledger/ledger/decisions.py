@@ -6,11 +6,12 @@ read from here what is in force.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import Select, select
+from sqlalchemy import Select, func, select
 from sqlalchemy.dialects.postgresql import insert
 
 from cityledger.records import Correction, Record, Waiver
@@ -83,6 +84,14 @@ class DecisionStore:
         )
         with self._database.begin() as connection:
             return tuple(Correction.model_validate(row[0]) for row in connection.execute(query))
+
+    def correction_counts(self) -> Counter[tuple[str, str, str]]:
+        """Accepted files by dataset, partition and delivery."""
+        place = [tables.correction.c[name] for name in ("dataset", "partition", "delivery")]
+        query = select(*place, func.count()).group_by(*place)
+        with self._database.begin() as connection:
+            rows = connection.execute(query).all()
+        return Counter({(row[0], row[1], row[2]): row[3] for row in rows})
 
     def add_waiver(
         self,

@@ -1,0 +1,1 @@
+"""Quarantined rows: shown, downloaded, corrected, waived, replayed (docs/quarantine.md)."""
