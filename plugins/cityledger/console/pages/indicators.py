@@ -7,14 +7,14 @@ from typing import Any
 from fastapi import APIRouter, Depends
 from fastapi.responses import HTMLResponse
 
-from cityledger.console.charts import Point
 from cityledger.console.errors import missing
-from cityledger.console.house import Card
 from cityledger.console.i18n import mark
 from cityledger.console.identity import require
 from cityledger.console.navigation import NavigationItem
 from cityledger.console.reads import latest_publication, newest_values
+from cityledger.console.scale import Point
 from cityledger.console.view import CurrentView, View
+from cityledger.contracts.cards import Card
 from cityledger.records import IndicatorValue
 
 router = APIRouter(dependencies=[Depends(require())])
