@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from cityledger.contracts.scoring import Direction, ScoringConfig
 
-from quality_checks.scoring.card import build_card, combine, score
-from quality_checks.scoring.records import DimensionScore, IndicatorScore, ScoreCard
+from quality_checks.scoring.card import brief, build_card, combine, score
+from quality_checks.scoring.records import DimensionScore, IndicatorScore, ScoreCard, Scores
 from quality_checks.scoring.tally import Count, Tally, Unchecked, tally
 
 __all__ = [
@@ -18,9 +18,11 @@ __all__ = [
     "Direction",
     "IndicatorScore",
     "ScoreCard",
+    "Scores",
     "ScoringConfig",
     "Tally",
     "Unchecked",
+    "brief",
     "build_card",
     "combine",
     "score",

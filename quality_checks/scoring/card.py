@@ -6,7 +6,7 @@ so whoever recomputes the printed formula gets the printed total, and 100 means 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from decimal import ROUND_DOWN, Decimal
 from functools import reduce
 
@@ -14,7 +14,7 @@ from cityledger.contracts.scoring import Dimension, Direction, Indicator, Scorin
 from cityledger.records import RuleResult
 
 from quality_checks.scoring.formula import CHINESE, ENGLISH, formula
-from quality_checks.scoring.records import DimensionScore, IndicatorScore, ScoreCard
+from quality_checks.scoring.records import DimensionScore, IndicatorScore, ScoreCard, Scores
 from quality_checks.scoring.tally import Count, Tally, tally
 
 _CENT = Decimal("0.01")
@@ -32,17 +32,13 @@ def combine(cards: Iterable[ScoreCard], config: ScoringConfig) -> ScoreCard:
 
 
 def build_card(sums: Tally, config: ScoringConfig) -> ScoreCard:
-    """The card of some sums."""
-    scored = [(one, _indicators(one, sums, config)) for one in config.dimensions]
-    assessed = [
-        (dimension.weight, result)
-        for dimension, indicators in scored
-        if (result := _mean(indicators)) is not None
-    ]
-    weights = sum((weight for weight, _ in assessed), Decimal(0))
-    total = _cut(sum(weight * result for weight, result in assessed) / weights) if weights else None
+    """The card of some sums, with its formula."""
+    means = _means(sums, config)
+    total = _total(means, config)
+    weights = _weights(means, config)
     dimensions = tuple(
-        _dimension(dimension, indicators, weights) for dimension, indicators in scored
+        _dimension(dimension, mean, weights, _indicators(dimension, sums, config))
+        for dimension, mean in zip(config.dimensions, means, strict=True)
     )
     grade = config.grade(total) if total is not None else None
     return ScoreCard(
@@ -58,10 +54,53 @@ def build_card(sums: Tally, config: ScoringConfig) -> ScoreCard:
     )
 
 
+def brief(sums: Tally, config: ScoringConfig) -> Scores:
+    """The same scores as :func:`build_card`, without what explains them: for many at once."""
+    means = _means(sums, config)
+    total = _total(means, config)
+    keys = (dimension.key for dimension in config.dimensions)
+    return Scores(
+        total=_float(total),
+        grade=config.grade(total).code if total is not None else None,
+        dimensions=dict(zip(keys, map(_float, means), strict=True)),
+    )
+
+
+def _means(sums: Tally, config: ScoringConfig) -> list[Decimal | None]:
+    """The score of each dimension: the mean of its assessed indicators."""
+    return [_mean(dimension, sums, config) for dimension in config.dimensions]
+
+
+def _mean(dimension: Dimension, sums: Tally, config: ScoringConfig) -> Decimal | None:
+    found = []
+    for indicator in config.indicators_of(dimension):
+        count = sums.counts.get(indicator.code)
+        result = None if count is None else _score(indicator, count)
+        if result is not None:
+            found.append(result)
+    return _cut(sum(found, Decimal(0)) / len(found)) if found else None
+
+
+def _weights(means: Sequence[Decimal | None], config: ScoringConfig) -> Decimal:
+    """The sum of the weights of the dimensions that were assessed."""
+    pairs = zip(config.dimensions, means, strict=True)
+    return sum((one.weight for one, mean in pairs if mean is not None), Decimal(0))
+
+
+def _total(means: Sequence[Decimal | None], config: ScoringConfig) -> Decimal | None:
+    weights = _weights(means, config)
+    if not weights:
+        return None
+    pairs = zip(config.dimensions, means, strict=True)
+    return _cut(sum(one.weight * mean for one, mean in pairs if mean is not None) / weights)
+
+
 def _dimension(
-    dimension: Dimension, indicators: tuple[IndicatorScore, ...], weights: Decimal
+    dimension: Dimension,
+    mean: Decimal | None,
+    weights: Decimal,
+    indicators: tuple[IndicatorScore, ...],
 ) -> DimensionScore:
-    mean = _mean(indicators)
     assessed = mean is not None and weights > 0
     return DimensionScore(
         code=dimension.code,
@@ -86,20 +125,29 @@ def _indicators(
 
 
 def _indicator(indicator: Indicator, count: Count) -> IndicatorScore:
-    satisfied = count.evaluated - count.failed
-    counted = satisfied if indicator.direction is Direction.HIGH else count.failed
+    counted = _counted(indicator, count)
     return IndicatorScore(
         code=indicator.code,
         name=indicator.name,
         name_en=indicator.name_en,
         direction=indicator.direction,
-        satisfied=satisfied,
+        satisfied=count.evaluated - count.failed,
         evaluated=count.evaluated,
         counted=counted,
         value=counted / count.evaluated if count.evaluated else None,
-        score=_float(to_score(counted, count.evaluated, indicator.direction)),
+        score=_float(_score(indicator, count)),
         rules=count.rules,
     )
+
+
+def _counted(indicator: Indicator, count: Count) -> int:
+    """A of the standard: good elements, or the bad ones where less is better."""
+    good = indicator.direction is Direction.HIGH
+    return count.evaluated - count.failed if good else count.failed
+
+
+def _score(indicator: Indicator, count: Count) -> Decimal | None:
+    return to_score(_counted(indicator, count), count.evaluated, indicator.direction)
 
 
 def to_score(a: int, b: int, direction: Direction) -> Decimal | None:
@@ -111,11 +159,6 @@ def to_score(a: int, b: int, direction: Direction) -> Decimal | None:
         return None
     good = a if direction is Direction.HIGH else b - a
     return _cut(_FULL * good / b)
-
-
-def _mean(indicators: Iterable[IndicatorScore]) -> Decimal | None:
-    scores = [Decimal(str(one.score)) for one in indicators if one.score is not None]
-    return _cut(sum(scores, Decimal(0)) / len(scores)) if scores else None
 
 
 def _cut(value: Decimal) -> Decimal:

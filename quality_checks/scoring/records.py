@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from cityledger.contracts.scoring import Direction
 from cityledger.records import Record
+from pydantic import Field
 
 from quality_checks.scoring.tally import Count, Tally, Unchecked
 
@@ -57,6 +58,20 @@ class DimensionScore(Record):
     indicators: tuple[IndicatorScore, ...]
 
 
+class Scores(Record):
+    """A card in short, for tables and charts.
+
+    Attributes:
+        total: 0 to 100; None when nothing was assessed.
+        grade: Code of the grade (``A`` …); None without a total.
+        dimensions: English field name of the dimension → score; None when not assessed.
+    """
+
+    total: float | None = None
+    grade: str | None = None
+    dimensions: dict[str, float | None] = Field(default_factory=dict)
+
+
 class ScoreCard(Record):
     """A score to GB/T 36344-2018.
 
@@ -90,6 +105,15 @@ class ScoreCard(Record):
             if key in (dimension.key, dimension.code):
                 return dimension
         raise KeyError(key)
+
+    @property
+    def scores(self) -> Scores:
+        """The card in short."""
+        return Scores(
+            total=self.total,
+            grade=self.grade,
+            dimensions={dimension.key: dimension.score for dimension in self.dimensions},
+        )
 
     @property
     def tally(self) -> Tally:

@@ -7,7 +7,7 @@ day after the period.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from functools import lru_cache
@@ -66,65 +66,68 @@ def expected(grain: str, start: date, end: date) -> tuple[Partition, ...]:
     return tuple(reversed(found))
 
 
-def calendar(
-    dataset: str,
-    promise: ServiceLevel,
-    arrivals: Mapping[str, Arrival],
-    working_days: WorkingDays,
-    *,
-    start: date,
-    end: date,
-    now: datetime,
-) -> Iterator[Delivery]:
-    """How each expected delivery of a dataset stands at a moment, oldest first.
+@dataclass(frozen=True, slots=True)
+class Promised:
+    """A partition that a contract promises.
 
-    Args:
-        dataset: Its id.
-        promise: From the contract.
-        arrivals: Partition → what landed.
-        working_days: For a latency in working days.
-        start: First day on which a period may end.
-        end: Last day on which a period may end.
-        now: The moment, with a zone.
+    Attributes:
+        due: With zone Asia/Shanghai.
+        certain: False when ``due`` counts working days of a year that was not announced.
     """
+
+    partition: str
+    period_end: date
+    due: datetime
+    certain: bool
+
+
+def promised(
+    promise: ServiceLevel, working_days: WorkingDays, *, start: date, end: date
+) -> tuple[Promised, ...]:
+    """The partitions whose periods end from ``start`` to ``end``, oldest first."""
+    found = []
     for partition in expected(promise.grain, start, end):
         due = due_at(partition.end, promise, working_days)
-        arrival = arrivals.get(partition.key)
-        yield Delivery(
-            dataset=dataset,
-            partition=partition.key,
-            period_end=partition.end,
-            due_at=due,
-            state=_state(due, arrival, now),
-            late=(arrival.first_at if arrival else now) > due,
-            first_at=arrival.first_at if arrival else None,
-            newest_at=arrival.newest_at if arrival else None,
-            delivery=arrival.delivery if arrival else None,
-            deliveries=arrival.deliveries if arrival else 0,
-            certain=_certain(partition.end, due, promise, working_days),
+        certain = promise.latency_working_days is None or all(
+            working_days.knows(year) for year in range(partition.end.year, due.year + 1)
         )
+        found.append(Promised(partition.key, partition.end, due, certain))
+    return tuple(found)
 
 
-def _state(due: datetime, arrival: Arrival | None, now: datetime) -> DeliveryState:
+def state(one: Promised, arrival: Arrival | None, now: datetime) -> DeliveryState:
+    """How a promised delivery stands at a moment."""
     if arrival is None:
-        return DeliveryState.MISSING if now > due else DeliveryState.NOT_DUE
+        return DeliveryState.MISSING if now > one.due else DeliveryState.NOT_DUE
     if arrival.held:
         return DeliveryState.HELD
-    return DeliveryState.LATE if arrival.first_at > due else DeliveryState.ON_TIME
+    return DeliveryState.LATE if arrival.first_at > one.due else DeliveryState.ON_TIME
 
 
-def _certain(
-    period_end: date, due: datetime, promise: ServiceLevel, working_days: WorkingDays
-) -> bool:
-    if promise.latency_working_days is None:
-        return True
-    return all(working_days.knows(year) for year in range(period_end.year, due.year + 1))
+def delivery(dataset: str, one: Promised, arrival: Arrival | None, now: datetime) -> Delivery:
+    """A promised delivery and what came of it, as pages show it."""
+    return Delivery(
+        dataset=dataset,
+        partition=one.partition,
+        period_end=one.period_end,
+        due_at=one.due,
+        state=state(one, arrival, now),
+        late=(arrival.first_at if arrival else now) > one.due,
+        first_at=arrival.first_at if arrival else None,
+        newest_at=arrival.newest_at if arrival else None,
+        delivery=arrival.delivery if arrival else None,
+        deliveries=arrival.deliveries if arrival else 0,
+        certain=one.certain,
+    )
 
 
-def count(deliveries: Iterable[Delivery]) -> DeliveryCounts:
-    """Deliveries by state."""
+def count(
+    promises: Iterable[Promised], arrivals: Mapping[str, Arrival], now: datetime
+) -> DeliveryCounts:
+    """Promised deliveries by state."""
     counts = dict.fromkeys(DeliveryCounts.model_fields, 0)
-    for one in deliveries:
-        counts[one.state] += 1
-        counts["repeated"] += max(0, one.deliveries - 1)
+    for one in promises:
+        arrival = arrivals.get(one.partition)
+        counts[state(one, arrival, now)] += 1
+        counts["repeated"] += arrival.deliveries - 1 if arrival else 0
     return DeliveryCounts(**counts)

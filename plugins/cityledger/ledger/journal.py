@@ -112,7 +112,10 @@ class Journal:
                 _insert_all(
                     connection,
                     tables.rule_result,
-                    [{"validation_id": key} | _values(r) for r in validation.results],
+                    [
+                        {"validation_id": key} | _columns(result, tables.rule_result)
+                        for result in validation.results
+                    ],
                 )
 
     def find_validation(
@@ -218,7 +221,9 @@ class Journal:
                 connection,
                 tables.table_result,
                 [
-                    parent | {"subject": _subject(result.key)} | _values(result)
+                    parent
+                    | {"subject": _subject(result.key), "record": _values(result)}
+                    | _columns(result, tables.table_result)
                     for result in standardisation.results
                 ],
             )
@@ -344,6 +349,11 @@ def _subject(key: str) -> str:
 def _insert_all(connection: Connection, table: Table, rows: list[dict[str, Any]]) -> None:
     if rows:
         connection.execute(insert(table), rows)
+
+
+def _columns(record: Record, table: Table) -> dict[str, Any]:
+    """The values of a record that a table has columns for (the rest stays in the whole record)."""
+    return {name: value for name, value in _values(record).items() if name in table.c}
 
 
 def _values(record: Record) -> dict[str, Any]:

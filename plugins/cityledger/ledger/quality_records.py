@@ -9,8 +9,6 @@ from __future__ import annotations
 from datetime import date, datetime
 from enum import StrEnum
 
-from pydantic import Field
-
 from cityledger.contracts.model import Severity
 from cityledger.records import (
     Accounting,
@@ -22,7 +20,8 @@ from cityledger.records import (
     RuleStatus,
     Validation,
 )
-from quality_checks.scoring import ScoreCard
+from quality_checks.scoring import ScoreCard as ScoreCard
+from quality_checks.scoring import Scores as Scores
 
 
 class DeliveryState(StrEnum):
@@ -78,20 +77,6 @@ class DeliveryCounts(Record):
     def expected(self) -> int:
         """Deliveries that have fallen due or have come."""
         return self.on_time + self.late + self.missing + self.held
-
-
-class Scores(Record):
-    """A card in short, for tables and charts.
-
-    Attributes:
-        total: 0 to 100; None when nothing was assessed.
-        grade: Code of the grade; None without a total.
-        dimensions: English field name of the dimension → score; None when not assessed.
-    """
-
-    total: float | None = None
-    grade: str | None = None
-    dimensions: dict[str, float | None] = Field(default_factory=dict)
 
 
 class TrendPoint(Record):

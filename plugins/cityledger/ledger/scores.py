@@ -19,7 +19,6 @@ from cityledger.contracts.model import Scope, ServiceLevel, Severity
 from cityledger.contracts.working_days import WorkingDays
 from cityledger.ledger.deliveries import ZONE, due_at
 from cityledger.ledger.house import House
-from cityledger.ledger.quality_records import Scores
 from cityledger.records import (
     RuleResult,
     RuleStatus,
@@ -31,7 +30,6 @@ from cityledger.storage.database import Database
 from quality_checks.scoring import ScoreCard, score
 
 _BROKEN = (RuleStatus.FAILED, RuleStatus.ERROR)
-_RESULT = tuple(tables.table_result.c[name] for name in RuleResult.model_fields)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,15 +135,16 @@ class ScoreBook:
 
     def _score_build(self, connection: Connection, build: int) -> int:
         config = self._house.scoring()
-        day = connection.scalar(
-            select(tables.standardisation.c.saved_at).where(tables.standardisation.c.id == build)
-        )
+        table = tables.standardisation
+        at: datetime = connection.execute(
+            select(table.c.saved_at).where(table.c.id == build)
+        ).scalar_one()
         added = 0
         for subject, results in _table_results(connection, build).items():
             row = {
                 "subject": subject,
                 "partition": "",
-                "period_end": day.astimezone(ZONE).date(),
+                "period_end": at.astimezone(ZONE).date(),
                 "sequence": 0,
                 "delivery": "",
                 "standardisation_id": build,
@@ -207,15 +206,6 @@ def _fact(
     )
 
 
-def scores_of(card: ScoreCard) -> Scores:
-    """A card in short."""
-    return Scores(
-        total=card.total,
-        grade=card.grade,
-        dimensions={dimension.key: dimension.score for dimension in card.dimensions},
-    )
-
-
 def _columns(card: ScoreCard, results: Sequence[RuleResult]) -> dict[str, Any]:
     counts = sorted(card.tally.counts.items())
     return {
@@ -225,7 +215,7 @@ def _columns(card: ScoreCard, results: Sequence[RuleResult]) -> dict[str, Any]:
         "failed": [count.failed for _, count in counts],
         "rules": [count.rules for _, count in counts],
         "broken": sum(result.status in _BROKEN for result in results),
-        "scores": scores_of(card).model_dump(mode="json"),
+        "scores": card.scores.model_dump(mode="json"),
         "record": card.model_dump(mode="json"),
     }
 
@@ -273,11 +263,10 @@ def _landing(connection: Connection, validation: Validation) -> _Landing:
 
 def _table_results(connection: Connection, build: int) -> dict[str, list[RuleResult]]:
     table = tables.table_result
-    query = select(table.c.subject, *_RESULT).where(table.c.standardisation_id == build)
+    query = select(table.c.subject, table.c.record).where(table.c.standardisation_id == build)
     found: dict[str, list[RuleResult]] = {}
-    for row in connection.execute(query.order_by(table.c.id)).mappings():
-        values = dict(row)
-        found.setdefault(values.pop("subject"), []).append(RuleResult.model_validate(values))
+    for row in connection.execute(query.order_by(table.c.id)):
+        found.setdefault(row.subject, []).append(RuleResult.model_validate(row.record))
     return found
 
 

@@ -15,18 +15,11 @@ CREATE TABLE cityledger.table_result (
     standardisation_id BIGINT NOT NULL,
     subject TEXT NOT NULL,
     key TEXT NOT NULL,
-    rule TEXT NOT NULL,
-    columns TEXT[] NOT NULL,
-    scope TEXT NOT NULL,
-    severity TEXT NOT NULL,
     gb_code TEXT NOT NULL,
-    dimension TEXT NOT NULL,
     evaluated BIGINT NOT NULL,
     failed BIGINT NOT NULL,
     status TEXT NOT NULL,
-    threshold DOUBLE PRECISION,
-    threshold_unit TEXT,
-    message TEXT NOT NULL,
+    record JSONB NOT NULL,
     PRIMARY KEY (id),
     UNIQUE (standardisation_id, key),
     FOREIGN KEY(standardisation_id) REFERENCES cityledger.standardisation (id)
@@ -60,7 +53,7 @@ CREATE TABLE cityledger.score (
 );
 CREATE INDEX score_window ON cityledger.score (subject, period_end);
 CREATE INDEX score_validation ON cityledger.score (validation_id, id);
-CREATE INDEX score_run ON cityledger.score (subject, validation_id);
+CREATE INDEX score_run ON cityledger.score (subject, validation_id, id);
 CREATE INDEX score_build ON cityledger.score (standardisation_id, subject, id);
 CREATE INDEX score_saved ON cityledger.score (saved_at);
 """
