@@ -14,7 +14,9 @@ from cityledger.cli.contract import app as contract
 from cityledger.cli.demo import app as demo
 from cityledger.cli.ledger_log import app as ledger
 from cityledger.cli.profile import mount as mount_profile
+from cityledger.cli.report import mount as mount_report
 from cityledger.cli.run import mount as mount_run
+from cityledger.cli.score import mount as mount_score
 from cityledger.cli.stack import mount as mount_stack
 from cityledger.cli.status import mount as mount_status
 from cityledger.errors import CityLedgerError, Exit
@@ -43,7 +45,9 @@ def _version(
 mount_stack(app)
 mount_status(app)
 mount_run(app)
+mount_score(app)
 mount_profile(app)
+mount_report(app)
 app.add_typer(contract, name="contract")
 app.add_typer(console, name="console")
 app.add_typer(demo, name="demo")

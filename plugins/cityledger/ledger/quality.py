@@ -96,14 +96,16 @@ class QualityStore:
     # --- pages -----------------------------------------------------------------------------------
 
     def city(self, day: date | None = None, *, trend_days: int = 30) -> CityView:
-        """The city overview for the window that ends on a day (today, if none is given)."""
-        day = day or self.today()
+        """The city overview for the window that ends on a day (the newest, if none is given)."""
+        day, until = self._day(day)
         contracts, now = self._house.contracts(), self._clock()
         config = self._house.scoring()
         with self._database.begin() as connection:
             standings = self._standings(connection, contracts, day, trend_days, now)
             tables = self._tables(connection, contracts)
-            changes = self._changes(connection, contracts, standings, day)
+            changes = self._compare(
+                connection, contracts, standings, until - _DAY, until, day - _DAY, day
+            )
         sums = {dataset: one.sums(day, now) for dataset, one in standings.items()}
         datasets = tuple(
             self._dataset_standing(contract, standings[dataset], sums[dataset], day)
@@ -127,13 +129,15 @@ class QualityStore:
         Raises:
             BadInputError: there is no such department.
         """
-        day = day or self.today()
+        day, until = self._day(day)
         contracts, now = _of_department(self._house.contracts(), department), self._clock()
         name, name_en = self._department_name(department, known=bool(contracts))
         config = self._house.scoring()
         with self._database.begin() as connection:
             standings = self._standings(connection, contracts, day, trend_days, now)
-            changes = self._changes(connection, contracts, standings, day)
+            changes = self._compare(
+                connection, contracts, standings, until - _DAY, until, day - _DAY, day
+            )
         sums = {dataset: one.sums(day, now) for dataset, one in standings.items()}
         return DepartmentView(
             day=day,
@@ -167,7 +171,7 @@ class QualityStore:
 
         Args:
             dataset: Its id.
-            day: Last day of the window; today, if none is given.
+            day: Last day of the window; the newest, if none is given.
             trend_days: Points of the trend.
             run_limit: Runs to list.
             history: Runs to show of each rule; at most ``run_limit``.
@@ -175,7 +179,7 @@ class QualityStore:
         Raises:
             BadInputError: there is neither a contract nor a run of that name.
         """
-        day, now = day or self.today(), self._clock()
+        now, day = self._clock(), self._day(day)[0]
         contract = self._house.contract(dataset)
         with self._database.begin() as connection:
             listed = queries.runs(connection, dataset, run_limit)
@@ -261,8 +265,9 @@ class QualityStore:
         """What changed between two moments (now, if no end is given)."""
         until = until or self._clock()
         contracts = self._house.contracts()
+        days = (since.astimezone(ZONE).date(), until.astimezone(ZONE).date())
         with self._database.begin() as connection:
-            return self._compare(connection, contracts, None, since, until)
+            return self._compare(connection, contracts, None, since, until, *days)
 
     def card(
         self, *, dataset: str | None = None, department: str | None = None, day: date | None = None
@@ -272,7 +277,7 @@ class QualityStore:
         Raises:
             BadInputError: there is no such dataset or department.
         """
-        day, now = day or self.today(), self._clock()
+        now, day = self._clock(), self._day(day)[0]
         contracts = self._chosen(dataset, department)
         with self._database.begin() as connection:
             standings = self._standings(connection, contracts, day, 1, now)
@@ -284,6 +289,18 @@ class QualityStore:
         with self._database.begin() as connection:
             found = queries.partition_card(connection, dataset, partition)
         return None if found is None else ScoreCard.model_validate(found)
+
+    def _day(self, day: date | None) -> tuple[date, datetime]:
+        """The last day of a page's window, and until when its changes are told.
+
+        Without a day it is the newest that has a score anywhere in the city, up to now: today's
+        period has not ended, and a department that stopped delivering is to be seen beside the
+        others. The data of a day come on the day after, so a given day's changes end with that.
+        """
+        now = self._clock()
+        if day is None:
+            return self.newest_day() or self.today(), now
+        return day, min(now, datetime.combine(day + 2 * _DAY, time(), ZONE))
 
     # --- standings -------------------------------------------------------------------------------
 
@@ -431,20 +448,6 @@ class QualityStore:
 
     # --- changes ---------------------------------------------------------------------------------
 
-    def _changes(
-        self,
-        connection: Connection,
-        contracts: Mapping[str, Contract],
-        standings: Mapping[str, Standing],
-        day: date,
-    ) -> Changes:
-        """What changed on a day: from its first moment to its last, or to now."""
-        since = datetime.combine(day, time(), ZONE)
-        until = min(self._clock(), since + _DAY)
-        if until <= since:
-            return Changes(since=since, until=since)
-        return self._compare(connection, contracts, standings, since, until)
-
     def _compare(
         self,
         connection: Connection,
@@ -452,10 +455,11 @@ class QualityStore:
         standings: Mapping[str, Standing] | None,
         since: datetime,
         until: datetime,
+        before_day: date,
+        day: date,
     ) -> Changes:
-        day = (until - timedelta(microseconds=1)).astimezone(ZONE).date()
-        before_day = (since - timedelta(microseconds=1)).astimezone(ZONE).date()
-        days = (day - before_day).days + 1
+        """What changed from one window, known at ``since``, to another, known at ``until``."""
+        days = max(1, (day - before_day).days + 1)
         now = standings or self._standings(connection, contracts, day, days, until)
         before = self._known_at(connection, now, before_day, since)
         return Changes(

@@ -188,7 +188,7 @@ def test_what_became_late(city: City) -> None:
     """Prevents a missing delivery from being noticed only by who looks for it."""
     city.deliver(_back(2))
     city.deliver(_back(1), hour=9)
-    changes = city.store.city(LAST).changes
+    changes = city.store.city(_back(1)).changes
     late = [one for one in changes.late if one.dataset == DATASET]
     assert [(one.partition, one.state) for one in late] == [
         (_back(1).isoformat(), DeliveryState.LATE)
