@@ -15,13 +15,14 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 from uuid import uuid4
 
 from cityledger.contracts.identity import DatasetId, Partition
 from cityledger.contracts.model import Contract
 from cityledger.contracts.registry import load_contract
 from cityledger.errors import BadInputError, CityLedgerError
+from cityledger.ledger.decisions import DecisionStore
 from cityledger.ledger.facets import decision_facet
 from cityledger.ledger.identity import (
     Data,
@@ -52,6 +53,8 @@ from cityledger.storage.objects import ObjectStore
 CITY, ALL = "city", "all"
 
 Progress = Callable[[int], None]
+#: What an outcome tells of the decisions that a verdict rests on.
+_DECIDED = ("corrected", "corrections", "waived_by_rule", "waivers")
 
 
 @dataclass
@@ -170,9 +173,50 @@ class Runner:
                 self.scores.save_validation(done)
                 self._skip((Stage.PARSE, Stage.VALIDATE), dataset, partition, receipt.delivery)
             else:
-                done = self._judge(receipt, contract, progress)
+                done = self._judge(receipt, contract, self._amendments(receipt), progress)
             self.settle_order(receipt, done)
             return done
+
+    def replay(
+        self,
+        dataset: str,
+        partition: str,
+        delivery: str | None = None,
+        *,
+        by: str,
+        patience: float = 30.0,
+    ) -> tuple[Validation, bool]:
+        """Judge a landed delivery again, with the corrections and waivers of today.
+
+        Args:
+            dataset: ``<department>.<dataset>``.
+            partition: Its key.
+            delivery: The partition's newest when None.
+            by: Who asks; recorded.
+            patience: Seconds to wait for somebody else who works on the partition.
+
+        Returns:
+            The verdict, and False when the newest one has used the very same decisions already:
+            then nothing was done.
+
+        Raises:
+            BadInputError: nothing has landed.
+            UnavailableError: somebody else is working on the partition (``locked``), or a service
+                does not answer.
+        """
+        contract = self.contract(dataset)
+        with self.database.lock(f"{dataset}/{partition}", timeout=patience):
+            receipt = self._receipt(dataset, partition, delivery)
+            amendments = self._amendments(receipt)
+            done = self.journal.find_validation(
+                dataset, partition, receipt.delivery, contract.sha256
+            )
+            if done is not None and amendments.used_by(done):
+                self._skip((Stage.PARSE, Stage.VALIDATE), dataset, partition, receipt.delivery)
+                return done, False
+            validation = self._judge(receipt, contract, amendments, by=by)
+            self.settle_order(receipt, validation)
+            return validation, True
 
     def settle_order(self, receipt: Receipt, validation: Validation) -> None:
         """Open, reopen or verify the partition's rectification order by a verdict."""
@@ -182,13 +226,29 @@ class Runner:
         held = objections(validation, contract.gate)
         self._order_desk.judged(receipt, validation, contract, held)
 
-    def _judge(self, receipt: Receipt, contract: Contract, progress: Progress | None) -> Validation:
+    def _amendments(self, receipt: Receipt) -> Amendments:
+        """What people have decided about the rows of a delivery, as of today."""
+        from cityledger.lifecycle.amendments import Amendments
+
+        place = (receipt.dataset, receipt.partition, receipt.delivery)
+        decisions = DecisionStore(self.database)
+        today = datetime.now(UTC).date()
+        return Amendments(decisions.corrections(*place), decisions.waivers_in_force(*place, today))
+
+    def _judge(
+        self,
+        receipt: Receipt,
+        contract: Contract,
+        amendments: Amendments,
+        progress: Progress | None = None,
+        by: str | None = None,
+    ) -> Validation:
         from cityledger.lifecycle.parse import parse
         from cityledger.lifecycle.validate import validate
         from quality_checks.suite import compile_suite
 
         where = (receipt.dataset, receipt.partition, contract)
-        landed = [object_data(one) for one in receipt.objects]
+        landed = [object_data(one) for one in (*receipt.objects, *amendments.files)]
         with (
             self._order_reopened_if_unreadable(receipt),
             self._stage(Stage.PARSE, *where) as parsing,
@@ -205,10 +265,17 @@ class Runner:
                 receipt,
                 contract,
                 suite,
-                parse(receipt, contract, suite, store=self.store),
+                parse(
+                    receipt,
+                    contract,
+                    suite,
+                    store=self.store,
+                    corrections=amendments.corrections,
+                ),
                 store=self.store,
                 scratch_dir=self.settings.spool_dir,
                 progress=progress,
+                amendments=amendments,
             )
             self.journal.save_validation(validation)
             self.scores.save_validation(validation)
@@ -216,8 +283,10 @@ class Runner:
                 mode="json", include={"accounting", "rejects", "drift"}
             )
             validating.detail = validation.model_dump(
-                mode="json", include={"accounting", "quarantined_by_rule"}
+                mode="json", include={"accounting", "quarantined_by_rule", *_DECIDED}
             )
+            if by is not None:
+                validating.detail = {**validating.detail, "replayed_by": by}
             validating.outputs = _validated(validation, contract)
         return validation
 

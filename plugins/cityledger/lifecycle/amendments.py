@@ -16,7 +16,7 @@ import polars as pl
 
 from cityledger.contracts.model import Contract, Severity
 from cityledger.lifecycle.corrections import ROW_ID, displayed, read_corrections
-from cityledger.records import Correction, LandedObject, Waiver
+from cityledger.records import Correction, LandedObject, Validation, Waiver
 
 if TYPE_CHECKING:
     from cityledger.storage.objects import ObjectStore
@@ -45,6 +45,15 @@ class Amendments:
             [one.rule, one.partition, one.delivery, sorted(one.row_ids)] for one in self.waivers
         ]
         return hashlib.sha256(json.dumps([files, leaves]).encode()).hexdigest()[:8]
+
+    def used_by(self, validation: Validation) -> bool:
+        """Whether judging again would apply just what that judgement has applied."""
+        mine, theirs = (tuple(one.id for one in w) for w in (self.waivers, validation.waivers))
+        return mine == theirs and self.files == validation.corrections
+
+
+#: For a delivery about which nobody has decided anything.
+NOTHING = Amendments()
 
 
 class CorrectedRows:

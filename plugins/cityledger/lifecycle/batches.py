@@ -44,6 +44,7 @@ class ParseSummary:
         control_totals: Texts of 合计 rows by column name (``_marker`` holds the marker), and one
             entry per group heading (group column, ``_marker`` ``group``, ``_count``).
         drift: Notes on columns and on a declared count that doesn't fit.
+        corrected: Parsed rows whose text came from a correction.
     """
 
     declared: int | None
@@ -52,6 +53,7 @@ class ParseSummary:
     expected_rejects: int
     control_totals: list[dict[str, str]]
     drift: tuple[str, ...]
+    corrected: int = 0
 
 
 class Batches(Protocol):

@@ -10,11 +10,12 @@ import polars as pl
 
 from cityledger.contracts.model import Contract
 from cityledger.errors import BadInputError
+from cityledger.lifecycle.amendments import CorrectedRows
 from cityledger.lifecycle.batches import Batch, ParseSummary
 from cityledger.lifecycle.pipeline import ahead
 from cityledger.lifecycle.readers import read_chunks
 from cityledger.lifecycle.readers.base import EXPECTED_REASONS, Chunk, Reject
-from cityledger.records import LandedObject, Receipt
+from cityledger.records import Correction, LandedObject, Receipt
 
 if TYPE_CHECKING:
     from cityledger.storage.objects import ObjectStore
@@ -28,7 +29,14 @@ _REJECT_SCHEMA = {
 }
 
 
-def parse(receipt: Receipt, contract: Contract, suite: Suite, *, store: ObjectStore) -> Parse:
+def parse(
+    receipt: Receipt,
+    contract: Contract,
+    suite: Suite,
+    *,
+    store: ObjectStore,
+    corrections: tuple[Correction, ...] = (),
+) -> Parse:
     """Read a landed delivery by its contract.
 
     Args:
@@ -36,20 +44,27 @@ def parse(receipt: Receipt, contract: Contract, suite: Suite, *, store: ObjectSt
         contract: Columns, layout, header texts, drift policy.
         suite: Types the text (``Suite.read``).
         store: Where the objects are.
+        corrections: Their rows take the place of the rows handed in, under the same row ids.
 
     Returns:
         Batches to iterate once; errors of the input are raised while iterating. Afterwards
         ``summary()`` tells where every record went.
     """
-    return Parse(receipt, contract, suite, store)
+    return Parse(receipt, contract, suite, store, CorrectedRows(corrections, contract, store))
 
 
 class Parse:
     """One pass over a delivery (see :func:`parse`)."""
 
     def __init__(
-        self, receipt: Receipt, contract: Contract, suite: Suite, store: ObjectStore
+        self,
+        receipt: Receipt,
+        contract: Contract,
+        suite: Suite,
+        store: ObjectStore,
+        corrected: CorrectedRows,
     ) -> None:
+        self._corrected = corrected
         self._receipt, self._contract = receipt, contract
         self._suite, self._store = suite, store
         self._parsed = 0
@@ -87,6 +102,7 @@ class Parse:
             expected_rejects=expected,
             control_totals=list(self._totals),
             drift=tuple(drift),
+            corrected=self._corrected.applied,
         )
 
     def _texts(self) -> Iterator[tuple[pl.DataFrame, pl.DataFrame]]:
@@ -112,7 +128,7 @@ class Parse:
             row,
             pl.format(key + "{}", row).alias("_row_id"),
         )
-        return text, _reject_frame(chunk.rejects, source)
+        return self._corrected.apply(text), _reject_frame(chunk.rejects, source)
 
     def _check_emptiness(self) -> None:
         unexpected = self._rejects.keys() - EXPECTED_REASONS

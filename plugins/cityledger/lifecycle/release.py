@@ -148,7 +148,7 @@ def _objections(validation: Validation, gate: Gate) -> Iterator[str]:
             f"（合格行 {accounting.validated} 少于下限 {gate.min_rows}）"
         )
     for result in validation.results:
-        yield from _rule(result)
+        yield from _rule(result, validation.waived_by_rule.get(result.key, 0))
 
 
 def _declared(accounting: Accounting) -> Iterator[str]:
@@ -171,8 +171,8 @@ def _share(part: int, whole: int, limit: float, what: str, chinese: str) -> Iter
         )
 
 
-def _rule(result: RuleResult) -> Iterator[str]:
-    if result.severity is Severity.INFO:
+def _rule(result: RuleResult, waived: int) -> Iterator[str]:
+    if result.severity is Severity.INFO or _excused(result, waived):
         return
     if result.status is RuleStatus.ERROR:
         yield f"rule {result.key} could not be checked（规则未能执行）"
@@ -181,6 +181,18 @@ def _rule(result: RuleResult) -> Iterator[str]:
             f"rule {result.key}: {result.failed} of {result.evaluated} failed, "
             f"at most {_limit(result)} allowed（规则不合格 {result.failed}/{result.evaluated}）"
         )
+
+
+def _excused(result: RuleResult, waived: int) -> bool:
+    """Whether what failed without a steward's leave stays within the limit."""
+    if result.status is not RuleStatus.FAILED or not waived:
+        return False
+    left = result.failed - waived
+    if result.threshold is None:
+        return left == 0
+    if result.threshold_unit == "percent":
+        return left * 100 <= result.threshold * result.evaluated
+    return left <= result.threshold
 
 
 def _limit(result: RuleResult) -> str:

@@ -14,6 +14,7 @@ import polars as pl
 
 from cityledger.contracts.identity import DatasetId
 from cityledger.contracts.model import Contract
+from cityledger.lifecycle.amendments import NOTHING, Amendments, Leave
 from cityledger.lifecycle.batches import Batch, Batches, ParseSummary
 from cityledger.lifecycle.parquet import ParquetFile
 from cityledger.lifecycle.pipeline import Worker
@@ -38,6 +39,7 @@ def validate(
     store: ObjectStore,
     scratch_dir: Path,
     progress: Progress | None = None,
+    amendments: Amendments = NOTHING,
 ) -> Validation:
     """Judge a delivery and store what became of it.
 
@@ -55,6 +57,8 @@ def validate(
         scratch_dir: Local space for what is held back, at worst of about the size of the delivery;
             what is written is removed.
         progress: Called with the number of rows judged since the last call.
+        amendments: The waivers let rows pass; ``batches`` has the corrections in it already. What
+            comes out has keys of its own, so what was judged without them stays.
 
     Raises:
         BadInputError: raised by parse while the batches are read.
@@ -63,8 +67,8 @@ def validate(
     folder = Path(mkdtemp(prefix=f"{receipt.delivery}-", dir=scratch_dir))
     place = (contract.id, receipt.partition, receipt.delivery, contract.sha256)
     try:
-        with store.writer("validated", validated_key(*place)) as sending:
-            outputs = _Outputs(sending, folder)
+        with store.writer("validated", validated_key(*place, tag=amendments.tag)) as sending:
+            outputs = _Outputs(sending, folder, Leave(amendments.waivers, contract))
             session = suite.session()
             with Worker(outputs.write) as writer:
                 for batch in batches:
@@ -75,7 +79,7 @@ def validate(
             summary = batches.summary()
             accounting = _accounting(summary, outputs)
             results = session.finish(summary.control_totals)
-            quarantined, rejected = outputs.upload(place, store)
+            quarantined, rejected = outputs.upload(place, amendments.tag, store)
             validated = sending.commit()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -94,6 +98,10 @@ def validate(
         rejects=summary.rejects,
         quarantined_by_rule=dict(sorted(outputs.by_rule.items())),
         drift=summary.drift,
+        corrections=amendments.files,
+        corrected=summary.corrected,
+        waivers=amendments.waivers,
+        waived_by_rule=dict(sorted(outputs.leave.waived.items())),
     )
 
 
@@ -113,7 +121,8 @@ def _accounting(summary: ParseSummary, outputs: _Outputs) -> Accounting:
 class _Outputs:
     """The three Parquet files of a delivery; written in a thread of their own."""
 
-    def __init__(self, sending: RawIOBase, folder: Path) -> None:
+    def __init__(self, sending: RawIOBase, folder: Path, leave: Leave) -> None:
+        self.leave = leave
         self.validated = ParquetFile(sending)
         self.quarantined = ParquetFile(folder / "quarantined")
         self.rejected = ParquetFile(folder / "rejected")
@@ -124,9 +133,10 @@ class _Outputs:
         """Split a judged batch."""
         batch, verdict = judged
         typed = batch.typed.select(pl.exclude("^__reason__.*$"))
-        if verdict.blocked.any():
-            typed = typed.filter(~verdict.blocked)
-            self._quarantine(batch, verdict)
+        blocked = self.leave.blocked(verdict, batch.text["_row_id"])
+        if blocked.any():
+            typed = typed.filter(~blocked)
+            self._quarantine(batch, verdict.rules.filter(blocked), blocked)
         self.validated.append(typed)
         if batch.rejects.height:
             self.rejected.append(batch.rejects)
@@ -136,18 +146,19 @@ class _Outputs:
         for file in (self.validated, self.quarantined, self.rejected):
             file.close()
 
-    def upload(self, place: Place, store: ObjectStore) -> tuple[ObjectRef | None, ObjectRef | None]:
+    def upload(
+        self, place: Place, tag: str, store: ObjectStore
+    ) -> tuple[ObjectRef | None, ObjectRef | None]:
         """Store quarantined and rejected rows, in this order."""
         quarantined, rejected = (
-            store.put_file("quarantine", quarantine_key(*place, name), self._folder / name)
+            store.put_file("quarantine", quarantine_key(*place, name, tag), self._folder / name)
             if file.rows
             else None
             for name, file in (("quarantined", self.quarantined), ("rejected", self.rejected))
         )
         return quarantined, rejected
 
-    def _quarantine(self, batch: Batch, verdict: Verdict) -> None:
-        rules = verdict.rules.filter(verdict.blocked)
+    def _quarantine(self, batch: Batch, rules: pl.Series, blocked: pl.Series) -> None:
         self.by_rule.update(rules.explode().drop_nulls().to_list())
-        held = batch.text.filter(verdict.blocked)
+        held = batch.text.filter(blocked)
         self.quarantined.append(held.with_columns(rules.alias("_rules")))

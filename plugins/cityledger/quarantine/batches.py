@@ -130,6 +130,14 @@ class HeldRows:
                     frame = _read(file, group)
                     yield frame if rule is None else frame.filter(_hits(file, group, rule))
 
+    def column(self, name: str) -> Iterator[pl.Series]:
+        """One column, a row group at a time; nothing else is read."""
+        if self._ref is None:
+            return
+        with self._store.open(self._ref) as stream, pq.ParquetFile(stream) as file:
+            for group in range(file.num_row_groups):
+                yield _read(file, group, name)[name]
+
     def page(self, offset: int, limit: int, rule: str | None = None) -> tuple[pl.DataFrame, int]:
         """Some rows, and how many there are: only the row groups that hold them are read whole."""
         if self._ref is None:

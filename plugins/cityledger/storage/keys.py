@@ -71,18 +71,31 @@ def correction_receipt_key(dataset: DatasetId, partition: str, delivery: str, sh
 
 
 def validated_key(
-    dataset: DatasetId, partition: str, delivery: str, contract_sha256: str, part: int = 0
+    dataset: DatasetId,
+    partition: str,
+    delivery: str,
+    contract_sha256: str,
+    tag: str = "",
+    part: int = 0,
 ) -> str:
-    """Key of a Parquet file of good rows."""
-    return f"{_judged(dataset, partition, delivery, contract_sha256)}/part-{part:05d}.parquet"
+    """Key of a Parquet file of good rows; ``tag`` names the corrections and waivers applied."""
+    return f"{_judged(dataset, partition, delivery, contract_sha256, tag)}/part-{part:05d}.parquet"
 
 
 def quarantine_key(
-    dataset: DatasetId, partition: str, delivery: str, contract_sha256: str, name: str
+    dataset: DatasetId,
+    partition: str,
+    delivery: str,
+    contract_sha256: str,
+    name: str,
+    tag: str = "",
 ) -> str:
     """Key of the rows held back; ``name`` is ``quarantined`` or ``rejected``."""
-    return f"{_judged(dataset, partition, delivery, contract_sha256)}/{name}.parquet"
+    return f"{_judged(dataset, partition, delivery, contract_sha256, tag)}/{name}.parquet"
 
 
-def _judged(dataset: DatasetId, partition: str, delivery: str, contract_sha256: str) -> str:
-    return f"{dataset.prefix}/{partition}/{delivery}-{contract_sha256[:8]}"
+def _judged(
+    dataset: DatasetId, partition: str, delivery: str, contract_sha256: str, tag: str
+) -> str:
+    folder = f"{dataset.prefix}/{partition}/{delivery}-{contract_sha256[:8]}"
+    return f"{folder}-{tag}" if tag else folder
