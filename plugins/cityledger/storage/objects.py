@@ -429,7 +429,9 @@ class _VersionReader(io.RawIOBase):
 
     def readinto(self, buffer: Any) -> int:
         view = memoryview(buffer)
-        wanted = min(len(view), self._ref.size - self._at)
+        # A buffered reader passes its caller's wish on; memory for large pieces is always new,
+        # and takes longer to come by than to fill.
+        wanted = min(len(view), self._ref.size - self._at, _READ_BYTES)
         if wanted <= 0:
             return 0
         data = self._read(wanted)
