@@ -144,6 +144,8 @@ def _common(data: Data) -> dict[str, DatasetFacet]:
             ],
             producer=PRODUCER,
         )
+    if data.columns is not None:
+        facets["columnLineage"] = data.columns
     return facets
 
 

@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit
 
+from openlineage.client.facet_v2 import column_lineage_dataset
+
 from cityledger.contracts.model import Contract
 from cityledger.records import ObjectRef, RuleResult, SpooledFile
 from cityledger.storage.address import DatabaseAddress
@@ -35,6 +37,7 @@ class Data:
         rows: Rows read or written.
         size: In bytes.
         results: Verdicts of rules on it (counts only, never values).
+        columns: Facet that says where its columns come from.
     """
 
     namespace: str
@@ -44,6 +47,7 @@ class Data:
     rows: int | None = None
     size: int | None = None
     results: tuple[RuleResult, ...] = ()
+    columns: column_lineage_dataset.ColumnLineageDatasetFacet | None = None
 
 
 def file_data(file: SpooledFile) -> Data:
