@@ -11,7 +11,7 @@ import difflib
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -26,6 +26,7 @@ from cityledger.ledger.decisions import DecisionStore
 from cityledger.ledger.facets import decision_facet
 from cityledger.ledger.identity import (
     Data,
+    Field,
     contract_fields,
     file_data,
     object_data,
@@ -47,7 +48,10 @@ from cityledger.records import (
 )
 from cityledger.settings import Settings, get_settings
 from cityledger.storage.database import Database
-from cityledger.storage.objects import ObjectStore
+from cityledger.storage.objects import VALIDATED, ObjectStore
+
+if TYPE_CHECKING:
+    from cityledger.lifecycle.amendments import Amendments
 
 #: What the outcomes of standardise and publish are about: they serve all datasets at once.
 CITY, ALL = "city", "all"
@@ -401,9 +405,10 @@ class Runner:
     def _emit_models(
         self, run: StageRun, result: Standardisation, releases: Sequence[Release], target: Path
     ) -> None:
-        """Tell the ledger which tables each table was built from: one run per model."""
+        """Tell the ledger what each table and column was built from: one run per model."""
         from cityledger.lifecycle.standardise import model_lineage
 
+        columns = self._columns(target)
         build = Origin(self.settings.lineage_namespace, run.job_name, run.run_id)
         root = (self.parent.root or self.parent.job) if self.parent else None
         parent = Parent(build, root)
@@ -414,8 +419,25 @@ class Runner:
             self.emitter.complete(
                 child,
                 inputs=[*objects, *(self._table(name, result) for name in model.inputs)],
-                outputs=[self._table(model.output, result)],
+                outputs=[replace(self._table(model.output, result), **columns[model.output])],
             )
+
+    def _columns(self, target: Path) -> Mapping[str, Mapping[str, Any]]:
+        """What a table's columns are and where they come from, for lineage."""
+        from cityledger.ledger.columns import column_lineage, column_lineage_facet, namer
+
+        name = namer(
+            tables=table_data(self.database.address, "", 0).namespace,
+            validated=f"s3://{self.store.bucket(VALIDATED)}",
+            inputs=self.settings.lineage_namespace,
+        )
+        return {
+            lineage.table: {
+                "fields": tuple(Field(one.column, one.type or "") for one in lineage.columns),
+                "columns": column_lineage_facet(lineage, name),
+            }
+            for lineage in column_lineage(target, self.settings.dbt_project_dir)
+        }
 
     def _table(self, name: str, build: Standardisation) -> Data:
         rows = {f"{model.layer}.{model.name}": model.rows for model in build.models}
