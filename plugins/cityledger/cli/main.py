@@ -13,6 +13,7 @@ from cityledger.cli.console import app as console
 from cityledger.cli.contract import app as contract
 from cityledger.cli.demo import app as demo
 from cityledger.cli.ledger_log import app as ledger
+from cityledger.cli.orders import app as orders
 from cityledger.cli.profile import mount as mount_profile
 from cityledger.cli.report import mount as mount_report
 from cityledger.cli.run import mount as mount_run
@@ -52,6 +53,7 @@ app.add_typer(contract, name="contract")
 app.add_typer(console, name="console")
 app.add_typer(demo, name="demo")
 app.add_typer(ledger, name="ledger")
+app.add_typer(orders, name="orders")
 
 
 def main() -> None:
