@@ -45,7 +45,7 @@ def test_every_contract_has_its_dag_and_nothing_else_has(contracts: Path, parse:
     wanted = expected_ids(contracts)
     assert len(wanted) >= 9
     assert bag.import_errors == {}
-    assert set(bag.dags) == {*wanted, "inventory", "standardise"}
+    assert set(bag.dags) == {*wanted, "inventory", "rectification", "standardise"}
 
 
 def test_tasks_of_a_dataset_follow_its_contract(contracts: Path, parse: Parse) -> None:
@@ -150,9 +150,8 @@ def test_a_broken_contract_breaks_only_its_dag(contracts: Path, parse: Parse) ->
     broken = contracts / "hotline" / "tickets.odcs.yaml"
     broken.write_text(broken.read_text("utf-8") + "\nqualtiy: []\n", encoding="utf-8")
     bag = parse()
-    assert set(bag.dags) == {*expected_ids(contracts), "inventory", "standardise"} - {
-        "dataset__hotline__tickets"
-    }
+    others = {"inventory", "rectification", "standardise"}
+    assert set(bag.dags) == {*expected_ids(contracts), *others} - {"dataset__hotline__tickets"}
     assert list(bag.import_errors) == [str(PROJECT_DIR / "dags" / "broken_contracts.py")]
     (message,) = bag.import_errors.values()
     assert "tickets.odcs.yaml" in message
@@ -184,7 +183,7 @@ def test_parsing_imports_nothing_heavy() -> None:
     """Every part of Airflow parses the DAG files every few seconds, in new processes."""
     code = f"""
 import sys, runpy
-for name in ("datasets", "standardise", "broken_contracts"):
+for name in ("datasets", "standardise", "rectification", "broken_contracts"):
     runpy.run_path({str(PROJECT_DIR / "dags")!r} + f"/{{name}}.py")
 print(*[name for name in {HEAVY!r} if name in sys.modules])
 """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, timezone
 from typing import Any
@@ -79,6 +80,7 @@ class OrderBook:
         terms: Rectification | None = None,
         clock: Callable[[], datetime] = _now,
     ) -> None:
+        self._database = database
         self._events, self._notices = EventStore(database), NoticeStore(database)
         self._working_days, self._clock = working_days, clock
         self._terms = terms or Rectification()
@@ -101,6 +103,10 @@ class OrderBook:
     def today(self) -> date:
         """The civil day in China."""
         return self._clock().astimezone(_CIVIL_TIME).date()
+
+    def is_working(self, day: date) -> bool:
+        """Whether a day is worked."""
+        return self._working_days.is_working(day)
 
     # --- what happens by itself ---
 
@@ -377,6 +383,10 @@ class OrderBook:
             for reminder in reminders_of(fold(events), today, self._working_days)
         ]
         return self._notices.without_sent(pending, channels)
+
+    def dispatching(self) -> AbstractContextManager[None]:
+        """Keep a second sender out, or both would send the same messages."""
+        return self._database.lock("rectification reminders")
 
     def note_sent(self, reminder: Reminder, channel: str, error: str | None = None) -> None:
         """Record that a message went out, or why it did not."""
