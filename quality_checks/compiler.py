@@ -40,7 +40,7 @@ def compile_suite(
     if not contract.rules:
         raise BadInputError(
             "the contract has no rules, so nothing would be checked",
-            where=f"contract {contract.id}",
+            where=f"{contract.path}, contract {contract.id}",
             fix="give a column `required`, `enum` … or a `quality` entry",
             code="empty_suite",
         )
@@ -129,7 +129,6 @@ class _Compiler:
         return self._kinds[column.name].read(pl.col(column.name), column, context)
 
     def _bind(self, spec: RuleSpec, types: Mapping[str, ColumnType]) -> BoundRule:
-        rule = self._rule(spec)
         call = Call(
             spec=spec,
             dataset=str(self._contract.id),
@@ -142,24 +141,9 @@ class _Compiler:
             private=frozenset(
                 c.name for c in self._contract.columns if c.classification in PRIVATE
             ),
+            file=str(self._contract.path),
         )
-        if spec.scope not in rule.scopes:
-            known = " or ".join(scope.value for scope in rule.scopes)
-            raise call.refuse(f"can't judge the scope '{spec.scope.value}'", f"use {known}")
-        _check_arguments(rule, call)
-        _check_columns(rule, call)
-        return BoundRule(rule, call)
-
-    def _rule(self, spec: RuleSpec) -> Rule:
-        rule = all_rules().get(spec.rule)
-        if rule is None:
-            raise BadInputError(
-                f"no rule is called '{spec.rule}'",
-                where=f"contract {self._contract.id}, {spec.key}",
-                fix=f"use one of {', '.join(sorted(all_rules()))}",
-                code="unknown_rule",
-            )
-        return rule
+        return bind(call)
 
     def _read_texts(self, name: str, texts: Sequence[str]) -> pl.Series:
         column = self._contract.column(name)
@@ -167,6 +151,28 @@ class _Compiler:
         reading = self._reading(column)
         prepared = frame.with_columns(**reading.prepare) if reading.prepare else frame
         return prepared.select(reading.value.alias(name)).to_series()
+
+
+def bind(call: Call) -> BoundRule:
+    """Find the rule of a call and refuse what makes no sense.
+
+    Raises:
+        BadInputError: no such rule, a scope that it can't judge, wrong arguments or columns.
+    """
+    rule = all_rules().get(call.spec.rule)
+    if rule is None:
+        raise BadInputError(
+            f"no rule is called '{call.spec.rule}'",
+            where=call.where,
+            fix=f"use one of {', '.join(sorted(all_rules()))}",
+            code="unknown_rule",
+        )
+    if call.spec.scope not in rule.scopes:
+        known = " or ".join(scope.value for scope in rule.scopes)
+        raise call.refuse(f"can't judge the scope '{call.spec.scope.value}'", f"use {known}")
+    _check_arguments(rule, call)
+    _check_columns(rule, call)
+    return BoundRule(rule, call)
 
 
 def _check_arguments(rule: Rule, call: Call) -> None:

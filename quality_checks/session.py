@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from math import isfinite
 from typing import Any
 
 import polars as pl
 from cityledger.contracts.model import RuleSpec, Severity
+from cityledger.contracts.rules import LOWER_IS_BETTER
 from cityledger.records import RuleResult, RuleStatus
 
 from quality_checks.judging import Bench, Judgement, by_expression
@@ -154,8 +156,14 @@ class Session:
 
 
 def _verdict(failing: dict[str, pl.Series], rules: Mapping[str, BoundRule], rows: int) -> Verdict:
+    # Where the contract asks for failing rows, none of them is broken by itself.
+    failing = {key: mask for key, mask in failing.items() if _judges_rows(rules[key].spec)}
     blocking = [m for key, m in failing.items() if rules[key].spec.severity is Severity.BLOCK]
     return Verdict(failing, _any(blocking, rows), _broken(failing, rows))
+
+
+def _judges_rows(spec: RuleSpec) -> bool:
+    return spec.threshold is None or not spec.threshold.asks_for_failures
 
 
 def _any(masks: Iterable[pl.Series], rows: int) -> pl.Series:
@@ -203,18 +211,24 @@ def _result(spec: RuleSpec, tally: _Tally) -> RuleResult:
         evaluated=tally.evaluated,
         failed=tally.failed,
         status=RuleStatus.ERROR if message else _status(spec, tally),
-        threshold=threshold.maximum if threshold else None,
+        threshold=threshold.maximum if threshold and isfinite(threshold.maximum) else None,
         threshold_unit=threshold.unit if threshold else None,
         message=message,
+        direction="lower" if spec.gb_code in LOWER_IS_BETTER else "higher",
+        threshold_text=str(threshold) if threshold else "",
+        threshold_reason=threshold.reason if threshold else "",
+        measured=tally.measured,
     )
 
 
 def _status(spec: RuleSpec, tally: _Tally) -> RuleStatus:
-    if not tally.failed:
-        return RuleStatus.PASSED
-    if spec.threshold is None:
-        return RuleStatus.WARNING
+    threshold = spec.threshold
+    if threshold is None:
+        return RuleStatus.WARNING if tally.failed else RuleStatus.PASSED
     amount: float = tally.failed
-    if spec.threshold.unit == "percent":
+    if threshold.unit == "percent":
         amount = 100 * tally.failed / max(tally.evaluated, 1)
-    return RuleStatus.FAILED if amount > spec.threshold.maximum else RuleStatus.WARNING
+    if not threshold.holds(amount):
+        return RuleStatus.FAILED
+    bad = tally.failed and not threshold.asks_for_failures
+    return RuleStatus.WARNING if bad else RuleStatus.PASSED

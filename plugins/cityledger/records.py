@@ -182,6 +182,12 @@ class RuleResult(Record):
     threshold: float | None = None
     threshold_unit: str | None = None
     message: str = ""
+    direction: str = "higher"
+    threshold_text: str = ""
+    threshold_reason: str = ""
+    measured: float | None = None
+    contract_sha256: str = ""
+    object_version: str = ""
 
 
 class Correction(Record):

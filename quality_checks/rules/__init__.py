@@ -21,6 +21,7 @@ from quality_checks.rules import (  # noqa: F401 - importing registers them
     industry,
     references,
     sequence,
+    sql,
     totals,
     uniqueness,
 )

@@ -48,6 +48,7 @@ class Call:
         since: First day of the delivery's period; None where there is no period (tables).
         tables: Finds the released table of another dataset; None where there are none to look at.
         private: Columns whose values never enter a result (personal, sensitive).
+        file: The contract's.
     """
 
     spec: RuleSpec
@@ -59,6 +60,7 @@ class Call:
     since: date | None = None
     tables: Tables | None = None
     private: frozenset[str] = frozenset()
+    file: str = ""
 
     @property
     def column(self) -> str:
@@ -95,11 +97,17 @@ class Call:
         """An argument, or its default."""
         return self.spec.arguments.get(name, default)
 
+    @property
+    def where(self) -> str:
+        """Where the contract says it: file and line, if it comes from one, then the rule's key."""
+        place = f"{self.file}:{self.spec.line}, " if self.spec.line else ""
+        return f"{place}contract {self.dataset}, {self.spec.key}"
+
     def refuse(self, what: str, fix: str) -> BadInputError:
         """The error that says this use of the rule makes no sense."""
         return BadInputError(
             f"rule '{self.spec.rule}': {what}",
-            where=f"contract {self.dataset}, {self.spec.key}",
+            where=self.where,
             fix=fix,
             code="bad_rule",
         )

@@ -45,7 +45,12 @@ def literal(call: Call, name: str, column: str) -> Any:
         ) from None
 
 
+def _there_was_text(call: Call) -> pl.Expr:
+    return call.value.is_not_null() | pl.col(f"__reason__{call.column}").is_not_null()
+
+
 @row_rule(
+    looks_at=_there_was_text,
     gb_code="0302",
     source="GB/T 36344 0302 数据格式合规性; the value type's own standard",
     skips_null=False,

@@ -79,7 +79,8 @@ def _uncompilable(report: Report, directory: Path) -> Iterator[Violation]:
             compile_suite(contract, codes_dir=directory / CODES, as_of=_ANY_DAY).session()
         except BadInputError as error:
             key = error.where.rpartition(" ")[2]
-            yield Violation(contract.path, 1, 1, f"{key}: {error.what}", error.fix)
+            line = next((rule.line for rule in contract.rules if rule.key == key), 1) or 1
+            yield Violation(contract.path, line, 1, f"{key}: {error.what}", error.fix)
 
 
 def _print_report(report: Report, *, as_json: bool) -> None:
@@ -172,10 +173,10 @@ def _columns_table(columns: tuple[Column, ...]) -> Table:
 
 
 def _rules_table(rules: tuple[RuleSpec, ...], dataset: str) -> Table:
-    table = _table("Rules", "rule", "severity", "GB/T 36344", "scope", "holds above")
+    table = _table("Rules", "rule", "severity", "GB/T 36344", "scope", "holds unless")
     for rule in rules:
         limit = rule.threshold
-        bound = f"{limit.maximum:g} {limit.unit}" if limit else ""
+        bound = str(limit) if limit else ""
         table.add_row(
             rule.key.removeprefix(f"{dataset}."),
             rule.severity.value,
@@ -210,6 +211,7 @@ def _as_json(contract: Contract) -> dict[str, Any]:
         "steward": contract.steward,
         "contact": contract.contact,
         "sharing": dict(contract.sharing),
+        "quality_notes": [_fields(note) for note in contract.quality_notes],
     }
 
 

@@ -54,16 +54,71 @@ class Drift(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Threshold:
-    """How many failing elements a rule bears before its batch is held.
+    """Which number of failing elements a rule bears; else its batch is held.
 
     Attributes:
-        maximum: Largest count (``unit='rows'``) or share in percent (``unit='percent'``) allowed.
+        maximum: Largest count (``unit='rows'``) or share in percent (``unit='percent'``) allowed;
+            ``inf`` where the operator sets no upper bound.
         reason: Why this figure.
+        operator: ODCS operator. Any but ``mustBeLessOrEqualTo`` compares with ``bounds``.
+        bounds: One number, or the two of ``mustBeBetween`` and ``mustNotBeBetween`` (inclusive).
     """
 
     maximum: float
     unit: str = "rows"
     reason: str = ""
+    operator: str = "mustBeLessOrEqualTo"
+    bounds: tuple[float, ...] = ()
+
+    def holds(self, amount: float) -> bool:
+        """Whether that many (or that share of) failing elements are borne."""
+        low, high = (self.bounds or (self.maximum,))[0], (self.bounds or (self.maximum,))[-1]
+        return {
+            "mustBe": amount == low,
+            "mustNotBe": amount != low,
+            "mustBeGreaterThan": amount > low,
+            "mustBeGreaterOrEqualTo": amount >= low,
+            "mustBeLessThan": amount < high,
+            "mustBeLessOrEqualTo": amount <= high,
+            "mustBeBetween": low <= amount <= high,
+            "mustNotBeBetween": not low <= amount <= high,
+        }[self.operator]
+
+    @property
+    def asks_for_failures(self) -> bool:
+        """A bound such as ``mustBeGreaterThan: 5`` judges the delivery; its rows break nothing."""
+        return not self.holds(0)
+
+    def __str__(self) -> str:
+        bounds = " … ".join(f"{bound:g}" for bound in self.bounds or (self.maximum,))
+        sign = _SIGNS[self.operator]
+        return f"{sign} {bounds} {'%' if self.unit == 'percent' else self.unit}"
+
+
+_SIGNS: Mapping[str, str] = {
+    "mustBe": "=",
+    "mustNotBe": "≠",
+    "mustBeGreaterThan": ">",
+    "mustBeGreaterOrEqualTo": "≥",
+    "mustBeLessThan": "<",
+    "mustBeLessOrEqualTo": "≤",
+    "mustBeBetween": "within",
+    "mustNotBeBetween": "outside",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class QualityNote:
+    """A promise in words (``type: text``): documentation, not a check.
+
+    Attributes:
+        column: Column that it is about; None for the dataset.
+    """
+
+    text: str
+    column: str | None = None
+    name: str = ""
+    dimension: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +133,7 @@ class RuleSpec:
         gb_code: GB/T 36344 indicator, four digits.
         dimension: GB/T 36344 dimension that the code belongs to (English field name).
         threshold: None means failing rows never hold the batch by themselves.
+        line: Where the contract file says so; 0 if it comes from no file.
     """
 
     key: str
@@ -90,6 +146,7 @@ class RuleSpec:
     arguments: Mapping[str, Any] = field(default_factory=dict)
     threshold: Threshold | None = None
     description: str = ""
+    line: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,6 +269,7 @@ class Contract:
     Attributes:
         sha256: Of the contract file's bytes; every run records it.
         sharing: Sharing class 1, 2 or 3 (政务信息资源目录) with condition.
+        quality_notes: Promises in words, for readers.
         rectification: Where the contract differs from the city's terms of rectification orders:
             field of :class:`~cityledger.contracts.rectification.Rectification` → value.
     """
@@ -234,6 +292,7 @@ class Contract:
     steward: str = ""
     contact: str = ""
     sharing: Mapping[str, Any] = field(default_factory=dict)
+    quality_notes: tuple[QualityNote, ...] = ()
     rectification: Mapping[str, Any] = field(default_factory=dict)
 
     @property

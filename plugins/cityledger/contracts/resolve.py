@@ -15,7 +15,7 @@ from cityledger.contracts.identity import DatasetId
 from cityledger.contracts.model import Column, Contract
 from cityledger.contracts.node import Findings, Node
 from cityledger.contracts.rectification import read_rectification
-from cityledger.contracts.rules import resolve_rules
+from cityledger.contracts.rules import quality_notes, resolve_rules
 from cityledger.contracts.shape import check_keys, check_official
 from cityledger.contracts.terms import (
     resolve_drift,
@@ -103,6 +103,7 @@ def _contract(document: Document, root: Node, catalogue: RuleCatalogue | None) -
         steward=steward,
         contact=_contact(root),
         sharing=resolve_sharing(root, properties.get("sharing")),
+        quality_notes=quality_notes(table),
         rectification=read_rectification(properties.get("rectification")),
     )
 

@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from cityledger.contracts.catalogue import RuleCatalogue
 from cityledger.contracts.columns import NAME, check_pattern
+from cityledger.contracts.custom import custom_properties
 from cityledger.contracts.identity import DatasetId
-from cityledger.contracts.model import Column, ColumnType, RuleSpec, Scope, Severity, Threshold
+from cityledger.contracts.model import (
+    Column,
+    ColumnType,
+    QualityNote,
+    RuleSpec,
+    Scope,
+    Severity,
+    Threshold,
+)
 from cityledger.contracts.node import Node, nearest
+from cityledger.contracts.query import QueryRefusedError, read_query
 
 # GB/T 36344-2018: the 20 indicators under their dimensions.
 DIMENSIONS: Mapping[str, tuple[str, ...]] = {
@@ -21,6 +32,8 @@ DIMENSIONS: Mapping[str, tuple[str, ...]] = {
     "timeliness": ("0501", "0502", "0503"),
     "accessibility": ("0601", "0602"),
 }
+# Their formulas count what is bad (repeated, dirty), so less is better.
+LOWER_IS_BETTER = frozenset({"0303", "0305"})
 _DIMENSION_OF = {code: name for name, codes in DIMENSIONS.items() for code in codes}
 # ODCS names two dimensions that GB/T 36344 counts under others.
 _DEFAULT_CODE = {
@@ -43,6 +56,7 @@ _METRICS = {
 _LIBRARY_CODE = {
     "type": "0302",
     "not_null": "0201",
+    "not_missing": "0201",
     "in_set": "0101",
     "pattern": "0302",
     "length": "0302",
@@ -50,7 +64,7 @@ _LIBRARY_CODE = {
     "unique": "0304",
     "row_count": "0202",
 }
-_OPERATORS = (
+OPERATORS = (
     "mustBe",
     "mustNotBe",
     "mustBeGreaterThan",
@@ -68,8 +82,17 @@ _COMMON_KEYS = (
     "dimension",
     "severity",
     "businessImpact",
+    "method",
+    "tags",
+    "authoritativeDefinitions",
 )
-_THRESHOLD_KEYS = ("unit", *_OPERATORS)
+# ODCS leaves severity to its users; its examples and other tools write these.
+_SEVERITIES: Mapping[str, Severity] = {
+    **{severity.value: severity for severity in Severity},
+    "error": Severity.BLOCK,
+    "warning": Severity.WARN,
+}
+_THRESHOLD_KEYS = ("unit", *OPERATORS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +108,7 @@ class _Draft:
     arguments: Mapping[str, Any] = field(default_factory=dict)
     threshold: Threshold | None = None
     description: str = ""
+    line: int = 0
 
 
 def resolve_rules(
@@ -99,7 +123,11 @@ def resolve_rules(
     in the file's order; an entry for the columns and the rule of an implied one replaces it in
     place.
     """
-    drafts = {(draft.rule, draft.columns): draft for draft in _implied(columns)}
+    lines = _lines_of(table)
+    drafts = {
+        (draft.rule, draft.columns): replace(draft, line=lines.get(draft.columns[0], 0))
+        for draft in _implied(columns)
+    }
     extra: list[_Draft] = []
     for draft in _explicit(table, columns, catalogue):
         implied = drafts.get((draft.rule, draft.columns))
@@ -129,7 +157,36 @@ def _keyed(dataset: DatasetId, drafts: list[_Draft]) -> Iterator[RuleSpec]:
             arguments=draft.arguments,
             threshold=draft.threshold,
             description=draft.description,
+            line=draft.line,
         )
+
+
+def _lines_of(table: Node) -> dict[str, int]:
+    return {
+        node["name"].value: _line(node)
+        for node in table["properties"].items()
+        if isinstance(node["name"].value, str)
+    }
+
+
+def _line(node: Node) -> int:
+    return node.findings.document.place(node.path).line
+
+
+def quality_notes(table: Node) -> tuple[QualityNote, ...]:
+    """What ``type: text`` entries promise in words, columns first."""
+    places = [(node["name"].value, node) for node in table["properties"].items()]
+    return tuple(
+        QualityNote(
+            text=entry["description"].text(required=True, what="the promise") or "",
+            column=column,
+            name=entry["name"].text() or "",
+            dimension=entry["dimension"].text() or "",
+        )
+        for column, holder in [*places, (None, table)]
+        for entry in holder["quality"].items()
+        if entry["type"].value == "text"
+    )
 
 
 # --- implied by columns ------------------------------------------------------------------------
@@ -199,19 +256,19 @@ class _QualityReader:
 
     def read(self, entry: Node, column: str | None) -> _Draft | None:
         """One entry; None if it can't be understood (noted)."""
-        kind = entry["type"].choice(("library", "custom"), required=True)
-        if kind == "library":
-            draft = self._metric(entry, column)
-        elif kind == "custom":
-            draft = self._custom(entry, column)
-        else:
-            draft = None
+        kind = _kind(entry)
+        readers = {"library": self._metric, "custom": self._custom, "sql": self._sql}
+        if kind == "text":
+            self._only(entry)
+            entry["dimension"].choice(tuple(_DEFAULT_CODE))
+        draft = readers[kind](entry, column) if kind in readers else None
         if draft is None:
             return None
         return replace(
             draft,
             severity=_severity(entry, required=kind == "custom"),
             description=entry["description"].text() or entry["name"].text() or "",
+            line=_line(entry),
         )
 
     def _metric(self, entry: Node, column: str | None) -> _Draft | None:
@@ -221,14 +278,11 @@ class _QualityReader:
             return None
         if metric == "rowCount":
             return self._row_count(entry, column)
-        rule = _METRICS[metric]
-        arguments: dict[str, Any] = {}
-        if metric == "invalidValues":
-            rule, arguments = _invalid_values(entry["arguments"])
-        elif metric == "duplicateValues":
-            entry["arguments"].only(("properties",))
+        rule, arguments = _METRICS[metric], dict[str, Any]()
+        if metric in _WITH_ARGUMENTS:
+            rule, arguments = _WITH_ARGUMENTS[metric](entry["arguments"])
         else:
-            entry["arguments"].only(())
+            entry["arguments"].only(("properties",) if metric == "duplicateValues" else ())
         columns = self._columns(entry["arguments"]["properties"], column)
         if not columns:
             entry.add(f"{metric} of which column?", "put it under the column's 'quality'")
@@ -236,6 +290,33 @@ class _QualityReader:
         draft = _library(rule, columns, _part(columns), arguments)
         code = self._code(entry, None) if entry["dimension"].present else draft.gb_code
         return replace(draft, gb_code=code, threshold=_threshold(entry, entry))
+
+    def _sql(self, entry: Node, column: str | None) -> _Draft | None:
+        self._only(entry, "query", "customProperties", *_THRESHOLD_KEYS)
+        text = entry["query"].text(required=True, what="SELECT … FROM ${object}")
+        properties = custom_properties(entry, ("scope", "gbCode"))
+        condition = _condition(entry)
+        code = self._code(entry, properties.get("gbCode"))
+        known = (Scope.DATASET.value, Scope.HISTORY.value)
+        scope = properties["scope"].choice(known) if "scope" in properties else None
+        if text is None or condition is None:
+            return None
+        try:
+            read_query(text, self.names, column)
+        except QueryRefusedError as error:
+            entry["query"].add(str(error), "one SELECT over ${object}: docs/contracts.md")
+            return None
+        columns = () if column is None else (column,)
+        reason = entry["businessImpact"].text() or ""
+        return _Draft(
+            "sql",
+            columns,
+            _part(columns),
+            code,
+            scope=Scope(scope or Scope.DATASET),
+            arguments={"query": text, **condition},
+            threshold=Threshold(0.0, reason=reason),
+        )
 
     def _row_count(self, entry: Node, column: str | None) -> _Draft | None:
         entry["arguments"].only(())
@@ -246,7 +327,10 @@ class _QualityReader:
         if not bounds:
             entry.add("rowCount without a bound", "add mustBeGreaterThan, mustBeBetween …")
             return None
-        return replace(_library("row_count", (), "_table", bounds), threshold=Threshold(0.0))
+        reason = entry["businessImpact"].text() or ""
+        draft = _library("row_count", (), "_table", bounds)
+        code = self._code(entry, None) if entry["dimension"].present else draft.gb_code
+        return replace(draft, gb_code=code, threshold=Threshold(0.0, reason=reason))
 
     def _custom(self, entry: Node, column: str | None) -> _Draft | None:
         self._only(entry, "engine", "implementation")
@@ -339,13 +423,27 @@ def _part(columns: tuple[str, ...]) -> str:
     return {0: "_table", 1: columns[0] if columns else ""}.get(len(columns), "_row")
 
 
+def _kind(entry: Node) -> str | None:
+    """The entry's type; it may be left out beside a metric (ODCS)."""
+    implied = not entry["type"].present and entry["metric"].present
+    known = ("library", "custom", "sql", "text")
+    return "library" if implied else entry["type"].choice(known, required=True)
+
+
 def _severity(entry: Node, *, required: bool) -> Severity:
+    node = entry["severity"]
+    if isinstance(node.value, str) and node.value in _SEVERITIES:
+        return _SEVERITIES[node.value]
     known = [severity.value for severity in Severity]
-    return Severity(entry["severity"].choice(known, required=required) or Severity.BLOCK)
+    return Severity(node.choice(known, required=required) or Severity.BLOCK)
 
 
 def _invalid_values(arguments: Node) -> tuple[str, dict[str, Any]]:
     arguments.mapping().only(("validValues", "pattern"))
+    if arguments["validValues"].present and arguments["pattern"].present:
+        arguments["pattern"].add(
+            "validValues and pattern in one entry", "write two entries: two rules, two results"
+        )
     if arguments["validValues"].present:
         return "in_set", {"values": list(arguments["validValues"].texts())}
     pattern = arguments["pattern"].text()
@@ -353,6 +451,19 @@ def _invalid_values(arguments: Node) -> tuple[str, dict[str, Any]]:
         check_pattern(arguments["pattern"], pattern)
         return "pattern", {"pattern": pattern}
     return "type", {}
+
+
+def _missing_values(arguments: Node) -> tuple[str, dict[str, Any]]:
+    arguments.mapping().only(("missingValues",))
+    given = [item for item in arguments["missingValues"].items() if item.present]
+    for item in given:
+        if not isinstance(item.value, str):
+            item.add("a text is expected here", f"quote it: '{item.written}'")
+    values = [item.value for item in given if item.value != ""]
+    return ("not_missing", {"values": values}) if values else ("not_null", {})
+
+
+_WITH_ARGUMENTS = {"invalidValues": _invalid_values, "missingValues": _missing_values}
 
 
 # --- thresholds --------------------------------------------------------------------------------
@@ -367,44 +478,79 @@ def _threshold(holder: Node, entry: Node) -> Threshold | None:
         entry: Has the reason.
     """
     unit = holder["unit"].choice(("rows", "percent"))
-    given = [name for name in _OPERATORS if holder[name].present]
+    given = [name for name in OPERATORS if holder[name].present]
     if not given:
         if unit is not None:
             holder["unit"].add("a unit without a threshold", "add mustBeLessOrEqualTo: …")
         return None
     if len(given) > 1:
         holder[given[1]].add(f"'{given[0]}' and '{given[1]}' together", "keep one", at_key=True)
-    maximum = _maximum(holder[given[0]], given[0], unit or "rows")
-    if maximum is None:
-        return None
     reason = entry["businessImpact"].text() or ""
-    return Threshold(maximum, unit or "rows", reason)
+    bounds = _bounds(holder[given[0]], given[0], unit or "rows")
+    return _bounded(given[0], bounds, unit or "rows", reason) if bounds else None
 
 
-def _maximum(node: Node, operator: str, unit: str) -> float | None:
-    value = node.number()
-    if value is None:
-        return None
-    allowed = operator == "mustBeLessOrEqualTo" or (operator == "mustBe" and value == 0)
-    if operator == "mustBeLessThan" and unit == "rows":
-        allowed, value = True, value - 1
-    if not allowed:
-        node.add(
-            f"'{operator}: {value:g}' is no bound on failing {unit}",
-            "write mustBe: 0 or mustBeLessOrEqualTo: N",
-            at_key=True,
-        )
-        return None
+def _bounds(node: Node, operator: str, unit: str) -> tuple[float, ...]:
+    """The numbers of an operator; none if they are wrong (noted)."""
+    two = operator.endswith("Between")
+    values = [item.number() for item in node.items()] if two else [node.number()]
+    numbers = [value for value in values if value is not None]
+    if len(numbers) != len(values) or len(numbers) != 1 + two:
+        if two and node.path not in node.findings.paths:
+            node.add(f"{operator} needs two numbers", "write [least, greatest]")
+        return ()
+    if any(_fits_unit(node, value, unit) is False for value in numbers):
+        return ()
+    if numbers[0] > numbers[-1]:
+        node.add("the greater number stands first", f"write [{numbers[1]:g}, {numbers[0]:g}]")
+        return ()
+    if operator == "mustBeLessThan" and numbers[0] == 0:
+        node.add("fewer than none can't be", "write mustBe: 0")
+        return ()
+    return tuple(float(value) for value in numbers)
+
+
+def _fits_unit(node: Node, value: float, unit: str) -> bool:
     if unit == "percent" and not 0 <= value <= 100:
         node.add(f"{value:g} is no percentage", "write 0 to 100 (5 means five in a hundred)")
-        return None
+        return False
     if unit == "rows" and (value < 0 or value != int(value)):
         node.add(f"{value:g} is no number of rows", "write a whole number, 0 or more")
+        return False
+    return True
+
+
+def _bounded(operator: str, bounds: tuple[float, ...], unit: str, reason: str) -> Threshold:
+    """A threshold; bounds that say "at most N" in other words become that."""
+    if operator == "mustBeLessThan" and unit == "rows":
+        return Threshold(bounds[0] - 1, unit, reason)
+    if operator == "mustBeLessOrEqualTo" or (operator == "mustBe" and bounds == (0.0,)):
+        return Threshold(bounds[0], unit, reason)
+    upper = operator in ("mustBe", "mustBeLessThan", "mustBeBetween")
+    return Threshold(bounds[-1] if upper else math.inf, unit, reason, operator, bounds)
+
+
+def _condition(entry: Node) -> dict[str, Any] | None:
+    """What the value of a query must be: exactly one operator; None if it is wrong (noted)."""
+    given = [name for name in OPERATORS if entry[name].present]
+    unit = entry["unit"].text()
+    if len(given) != 1:
+        where = entry[given[1]] if given else entry
+        where.add("a query needs exactly one condition", "add mustBe: 0 or another operator")
         return None
-    return float(value)
+    operator, node = given[0], entry[given[0]]
+    if operator in ("mustBe", "mustNotBe") and isinstance(node.value, str | bool):
+        return {"operator": operator, "values": [node.value]}
+    two = operator.endswith("Between")
+    numbers = [item.number() for item in node.items()] if two else [node.number()]
+    if None in numbers or len(numbers) != 1 + two:
+        return None
+    if unit == "percent" and not all(_fits_unit(node, value or 0, unit) for value in numbers):
+        return None
+    return {"operator": operator, "values": numbers}
 
 
-def _row_bounds(entry: Node) -> dict[str, int]:
+def _row_bounds(entry: Node) -> dict[str, Any]:
     entry["unit"].choice(("rows",))
     shift = {
         "mustBe": ((0, "minimum"), (0, "maximum")),
@@ -413,8 +559,8 @@ def _row_bounds(entry: Node) -> dict[str, int]:
         "mustBeLessThan": ((-1, "maximum"),),
         "mustBeLessOrEqualTo": ((0, "maximum"),),
     }
-    bounds: dict[str, int] = {}
-    for operator in _OPERATORS:
+    bounds: dict[str, Any] = {}
+    for operator in OPERATORS:
         node = entry[operator]
         if not node.present:
             continue
@@ -427,7 +573,16 @@ def _row_bounds(entry: Node) -> dict[str, int]:
             if value is not None:
                 bounds.update({name: value + step for step, name in shift[operator]})
         else:
-            node.add(f"'{operator}' on a row count", "use mustBeBetween", at_key=True)
+            bounds["excluded"] = _excluded(node, operator)
     if bounds.get("minimum", 0) > bounds.get("maximum", 2**63):
         entry.add("no row count can pass these bounds", "correct them")
     return bounds
+
+
+def _excluded(node: Node, operator: str) -> list[int]:
+    """Row counts that must not be, for ``mustNotBe`` and ``mustNotBeBetween``."""
+    items = node.items() if operator == "mustNotBeBetween" else [node]
+    found = [value for item in items if (value := item.integer(minimum=0)) is not None]
+    if operator == "mustNotBeBetween" and (len(found) != 2 or found[0] > found[1]):
+        node.add("a range needs two numbers, the lesser one first", "write [least, greatest]")
+    return found

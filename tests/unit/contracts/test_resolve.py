@@ -250,7 +250,7 @@ _QUALITY = "schema.0.quality.0.implementation"
         ("schema.0.quality.0.mustBe", 0, "does nothing at this place"),
         ("schema.0.quality.1.mustBeGreaterThan", None, "rowCount without a bound"),
         ("schema.0.quality.1.metric", "nullValues", "of which column?"),
-        ("schema.0.properties.1.quality", [{"type": "sql"}], "no known type"),
+        ("schema.0.properties.1.quality", [{"type": "soda"}], "no known type"),
         ("servers", [], "0 servers"),
         ("servers.0.path", "/etc/passwd", "must stay below the drop folder"),
         ("servers.0.path", "a/../../b", "must stay below the drop folder"),
