@@ -12,7 +12,7 @@ from sqlalchemy import text
 
 from cityledger.console.errors import MissingError
 from cityledger.console.fonts import font_file
-from cityledger.console.rendering import HERE
+from cityledger.console.rendering import CHART_LIBRARY, HERE
 from cityledger.errors import UnavailableError
 
 router = APIRouter()
@@ -25,7 +25,7 @@ _FILES = {
 _KEEP = {"Cache-Control": "public, max-age=31536000, immutable"}
 
 
-@router.get("/static/charts.js")
+@router.get(f"/static/{CHART_LIBRARY}")
 def chart_library() -> Response:
     """Vega, Vega-Lite and Vega-Embed in one file, from the installed package."""
     return Response(_chart_library(), media_type="text/javascript", headers=_KEEP)

@@ -7,6 +7,8 @@ from functools import cached_property
 from cityledger.console.charts import Charts
 from cityledger.console.house import House
 from cityledger.ledger.journal import Journal
+from cityledger.ledger.quality import QualityStore
+from cityledger.orders.book import OrderBook
 from cityledger.settings import Settings
 from cityledger.storage.database import Database
 
@@ -36,3 +38,13 @@ class Desk:
     def journal(self) -> Journal:
         """What every stage left behind."""
         return Journal(self.database)
+
+    @cached_property
+    def quality(self) -> QualityStore:
+        """Scores, deliveries and changes."""
+        return QualityStore(self.database, self.settings.contracts_dir)
+
+    @cached_property
+    def orders(self) -> OrderBook:
+        """Rectification orders."""
+        return OrderBook.from_settings(self.settings, self.database)

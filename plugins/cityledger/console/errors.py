@@ -17,6 +17,7 @@ from cityledger.console.i18n import language_of, mark, translations
 from cityledger.errors import BadInputError, CityLedgerError, UnavailableError
 
 _log = logging.getLogger(__name__)
+_FRAMES = 8  # of the traceback, the innermost
 
 
 class LoginRequiredError(Exception):
@@ -157,6 +158,6 @@ class LastResort:
         try:
             await self.app(scope, receive, send)
         except Exception as error:  # noqa: BLE001  the last place that can answer
-            frames = "".join(traceback.format_tb(error.__traceback__))
+            frames = "".join(traceback.format_tb(error.__traceback__)[-_FRAMES:])
             _log.error("unexpected %s at %s\n%s", type(error).__name__, scope["path"], frames)
             await error_page(Request(scope, receive), 500)(scope, receive, send)

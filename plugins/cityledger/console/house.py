@@ -7,10 +7,11 @@ import time
 from dataclasses import dataclass, field
 
 from cityledger.contracts.cards import Card, read_cards
-from cityledger.contracts.city import City, Department, read_city
-from cityledger.contracts.lint import examine
+from cityledger.contracts.city import City, Department
 from cityledger.contracts.model import Contract
-from cityledger.errors import BadInputError
+from cityledger.contracts.resolve import SUFFIX
+from cityledger.contracts.violations import ContractError
+from cityledger.ledger.house import House as Contracts
 from cityledger.people import Person
 from cityledger.settings import Settings
 
@@ -32,12 +33,17 @@ class House:
         self._contracts_dir = settings.contracts_dir
         self._cards = settings.dbt_project_dir / "models" / "indicators"
         self._lock = threading.Lock()
+        self._contracts = Contracts(settings.contracts_dir)
         self._files, self._looked = _Files(), float("-inf")
-        self._state: tuple[tuple[str, int, int], ...] = ()
+        self._known_cards: dict[str, Card] = {}
+        self._cards_state: tuple[tuple[str, int, int], ...] = ()
 
     @property
     def contracts(self) -> dict[str, Contract]:
-        """By ``department.dataset``, in that order; a broken contract is left out."""
+        """By ``department.dataset``, in that order.
+
+        A contract that somebody broke stays as it was; one that never could be read is left out.
+        """
         return self._current().contracts
 
     @property
@@ -94,30 +100,23 @@ class House:
         with self._lock:
             now = time.monotonic()
             if now - self._looked > _LOOK_AGAIN:
-                state = self._stamps()
-                if state != self._state:
-                    self._files, self._state = self._read(), state
-                self._looked = now
+                self._files, self._looked = self._read(), now
             return self._files
 
-    def _stamps(self) -> tuple[tuple[str, int, int], ...]:
-        files = [*self._contracts_dir.rglob("*.yaml"), *self._cards.glob("*.yml")]
-        found = [(str(path), path.stat()) for path in sorted(files)]
-        return tuple((name, stat.st_mtime_ns, stat.st_size) for name, stat in found)
-
     def _read(self) -> _Files:
-        broken: set[str] = set()
-        city = None
-        contracts: dict[str, Contract] = {}
+        contracts = self._contracts.contracts()
+        known = {contract.path for contract in contracts.values()}
+        files = self._contracts_dir.glob(f"*/*{SUFFIX}")
+        broken = sorted(path.name for path in files if path not in known)
         try:
-            city = read_city(self._contracts_dir / "city.yaml")
-            report = examine(self._contracts_dir)
-            broken |= {one.file.name for one in report.violations}
-            contracts = {
-                name: contract
-                for name, contract in sorted(report.contracts.items())
-                if contract.path.name not in broken
-            }
-        except BadInputError:
-            broken.add("city.yaml")
-        return _Files(city, contracts, read_cards(self._cards), tuple(sorted(broken)))
+            city = self._contracts.city()
+        except ContractError:
+            city, broken = None, [*broken, "city.yaml"]
+        return _Files(city, contracts, self._read_cards(), tuple(broken))
+
+    def _read_cards(self) -> dict[str, Card]:
+        files = [(path, path.stat()) for path in sorted(self._cards.glob("*.yml"))]
+        state = tuple((str(path), stat.st_mtime_ns, stat.st_size) for path, stat in files)
+        if state != self._cards_state:
+            self._known_cards, self._cards_state = read_cards(self._cards), state
+        return self._known_cards

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -14,12 +15,15 @@ from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from cityledger.console import forms, words
-from cityledger.console.charts import heat_class, sparkline
+from cityledger.console.charts import sparkline
 from cityledger.console.formats import FILTERS
 from cityledger.console.i18n import COOKIE, LANGUAGES, language_of, translations
 from cityledger.console.navigation import NavigationItem
+from cityledger.console.scale import heat_class, shares
 
 HERE = Path(__file__).parent
+#: Comes out of an installed package, not out of our folder.
+CHART_LIBRARY = "charts.js"
 _YEAR = 365 * 24 * 3600
 
 
@@ -93,6 +97,8 @@ def cookie_options(request: Request) -> dict[str, Any]:
 @lru_cache(maxsize=64)
 def fingerprint(name: str) -> str:
     """Changes with the file's content, so that browsers may keep static files for long."""
+    if name == CHART_LIBRARY:
+        return version("vl-convert-python")
     return hashlib.sha256((HERE / "static" / name).read_bytes()).hexdigest()[:12]
 
 
@@ -110,5 +116,7 @@ def _environment(language: str) -> Environment:
         translations(language), newstyle=True
     )
     environment.filters.update(FILTERS)
-    environment.globals.update(words=words, heat_class=heat_class, sparkline=sparkline)
+    environment.globals.update(
+        words=words, heat_class=heat_class, sparkline=sparkline, shares=shares
+    )
     return environment

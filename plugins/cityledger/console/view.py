@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date, timedelta
 from typing import Annotated, Any
 
 from fastapi import Depends, Request
@@ -13,6 +14,8 @@ from cityledger.console.i18n import language_of, translations
 from cityledger.console.identity import CurrentPerson
 from cityledger.console.rendering import address
 from cityledger.contracts.model import Contract
+
+_RECENT = timedelta(days=7)
 
 
 class View:
@@ -52,6 +55,16 @@ class View:
         if dataset not in seen:
             raise missing(dataset, seen, "/datasets/{}")
         return seen[dataset]
+
+    def day(self, wanted: date | None, department: str | None = None) -> date:
+        """The last day of the window to show: the wanted one, else today.
+
+        Where nothing is recent, the newest day that has data: a page of gaps tells nothing.
+        """
+        if wanted is not None:
+            return wanted
+        today, newest = self.desk.quality.today(), self.desk.quality.newest_day(department)
+        return newest if newest is not None and newest < today - _RECENT else today
 
     def department(self, department: str) -> str:
         """A department's name.
