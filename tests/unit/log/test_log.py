@@ -362,3 +362,25 @@ def test_key_of_another_log_is_refused(
     with pytest.raises(BadInputError) as caught:
         checkpoint(ready_settings)
     assert caught.value.code == "signing_key_of_another_log"
+
+
+def test_wrong_cached_tile_does_not_spoil_proofs(
+    ready_settings: Settings, database: Database
+) -> None:
+    """Prevents a damaged disk cache from making an honest log look forged."""
+    add(database, *range(300))
+    made = checkpoint(ready_settings)
+    store = ObjectStore.from_settings(ready_settings)
+    first = Prover(ready_settings, database, store).inclusion(5)
+    for path in (ready_settings.home / "cache" / "ledger").rglob("*"):
+        if path.is_file():
+            path.write_bytes(flip(path.read_bytes()))
+    again = Prover(ready_settings, database, store).inclusion(5)
+    assert again == first
+    overwrite(ready_settings, tile_path(0, 0), lambda data: flip(data[:64]) + flip(data[64:]))
+    for path in (ready_settings.home / "cache" / "ledger").rglob("*"):
+        if path.is_file():
+            path.unlink()
+    with pytest.raises(CityLedgerError) as caught:
+        Prover(ready_settings, database, store).inclusion(5, made)
+    assert caught.value.code == "log_inconsistent"

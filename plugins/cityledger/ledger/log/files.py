@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import logging
+import os
+import shutil
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
@@ -17,12 +20,15 @@ CHECKPOINT = "checkpoint"
 _BINARY, _TEXT = "application/octet-stream", "text/plain; charset=utf-8"
 _CACHED_TILES = 1024  # 8 KiB each
 
+log = logging.getLogger(__name__)
+
 
 class LogFiles:
     """Paths are those of tlog-tiles; they lie below ``ledger/`` in the evidence bucket."""
 
     def __init__(self, settings: Settings, store: ObjectStore) -> None:
         self._store, self._days = store, settings.ledger_retention_days
+        self._cache = settings.home / "cache" / "ledger" / store.bucket(EVIDENCE)
         self._tiles: OrderedDict[tuple[int, int], list[bytes]] = OrderedDict()
 
     def add(self, path: str, data: bytes) -> ObjectRef | None:
@@ -75,15 +81,45 @@ class LogFiles:
             return None
 
     def tile(self, level: int, index: int, width: int = WIDTH) -> Sequence[bytes]:
-        """The hashes of a tile; full ones never change and are remembered."""
+        """The hashes of a tile, as the bucket holds it."""
+        return split_tile(self.read(tile_path(level, index, width)))
+
+    def known_tile(self, level: int, index: int, width: int = WIDTH) -> Sequence[bytes]:
+        """The same from memory or this machine's disk, as tiles never change.
+
+        For proofs, which show by themselves whether the tiles were right.
+        """
         known = self._tiles.get((level, index))
         if known is not None and len(known) >= width:
             return known
-        hashes = split_tile(self.read(tile_path(level, index, width)))
+        path = tile_path(level, index, width)
+        hashes = split_tile(self._cached(path) or self._keep(path, self.read(path)))
         self._tiles[level, index] = hashes
         if len(self._tiles) > _CACHED_TILES:
             self._tiles.popitem(last=False)
         return hashes
+
+    def forget_tiles(self) -> None:
+        """Drop what memory and disk know: something in it was wrong."""
+        self._tiles.clear()
+        shutil.rmtree(self._cache, ignore_errors=True)
+
+    def _cached(self, path: str) -> bytes | None:
+        try:
+            return (self._cache / path).read_bytes()
+        except OSError:
+            return None
+
+    def _keep(self, path: str, data: bytes) -> bytes:
+        target = self._cache / path
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            draft = target.with_name(f"{target.name}.{os.getpid()}.draft")
+            draft.write_bytes(data)
+            draft.replace(target)
+        except OSError as error:  # a full or read-only disk only costs speed
+            log.debug("a tile was not cached: %s", type(error).__name__)
+        return data
 
     def list(self, prefix: str) -> Iterator[str]:
         """Paths below a prefix."""

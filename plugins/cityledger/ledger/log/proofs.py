@@ -2,18 +2,39 @@
 
 from __future__ import annotations
 
-from sqlalchemy import func, select
+from sqlalchemy import text
 
-from cityledger.errors import BadInputError
+from cityledger.errors import BadInputError, CityLedgerError
 from cityledger.ledger.log.files import LogFiles
-from cityledger.ledger.log.merkle import consistency_proof, inclusion_proof, leaf_hash
+from cityledger.ledger.log.merkle import (
+    ProofError,
+    consistency_proof,
+    inclusion_proof,
+    leaf_hash,
+    verify_inclusion,
+)
 from cityledger.ledger.log.tiles import WIDTH, NodeReader
 from cityledger.ledger.log.writer import Checkpoint, latest_checkpoint
 from cityledger.records import Record
 from cityledger.settings import Settings
 from cityledger.storage.database import Database
 from cityledger.storage.objects import ObjectStore
-from cityledger.storage.tables import lineage_event, log_bundle
+
+# One query: the event, its bundle, and how many leaves of the bundle stand before it.
+_LEAF = text(
+    """
+    SELECT e.raw, e.sha256, b.bundle, (
+        SELECT count(*) FROM cityledger.lineage_event before
+        WHERE before.id >= b.first_event_id AND before.id < e.id
+    ) AS place
+    FROM cityledger.lineage_event e
+    LEFT JOIN LATERAL (
+        SELECT bundle, first_event_id FROM cityledger.log_bundle
+        WHERE first_event_id <= e.id ORDER BY first_event_id DESC LIMIT 1
+    ) b ON true
+    WHERE e.id = :event
+    """
+)
 
 
 class Inclusion(Record):
@@ -37,6 +58,7 @@ class Prover:
 
     def __init__(self, settings: Settings, database: Database, store: ObjectStore) -> None:
         self._database, self._files = database, LogFiles(settings, store)
+        self._largest = 0
 
     def inclusion(self, event_id: int, checkpoint: Checkpoint | None = None) -> Inclusion:
         """Proof for one event against a checkpoint (the newest, unless one is given).
@@ -52,15 +74,34 @@ class Prover:
                 fix="cityledger ledger checkpoint",
                 code="event_not_in_log",
             )
-        hashes = inclusion_proof(index, head.tree_size, self._node(head.tree_size))
+        leaf = leaf_hash(raw)
         return Inclusion(
             event_id=event_id,
             event_sha256=sha256,
             leaf_index=index,
             tree_size=head.tree_size,
-            leaf=leaf_hash(raw).hex(),
-            hashes=tuple(one.hex() for one in hashes),
+            leaf=leaf.hex(),
+            hashes=tuple(one.hex() for one in self._proof(index, leaf, head)),
         )
+
+    def _proof(self, index: int, leaf: bytes, head: Checkpoint) -> list[bytes]:
+        """A proof that proves; a cached tile that is wrong is read again from the bucket."""
+        for attempt in (1, 2):
+            hashes = inclusion_proof(index, head.tree_size, self._node(head.tree_size))
+            try:
+                verify_inclusion(index, head.tree_size, leaf, hashes, bytes.fromhex(head.root))
+            except ProofError as error:
+                self._files.forget_tiles()
+                if attempt == 2:
+                    raise CityLedgerError(
+                        f"the log does not prove leaf {index} under its checkpoint of"
+                        f" {head.tree_size} events",
+                        fix="cityledger ledger verify",
+                        code="log_inconsistent",
+                    ) from error
+            else:
+                break
+        return hashes
 
     def consistency(self, old: int, new: int) -> list[str]:
         """Proof, hex, that the tree of ``old`` leaves is the beginning of the one of ``new``.
@@ -69,6 +110,7 @@ class Prover:
             BadInputError: the log has not that many leaves, or the sizes are the wrong way round.
         """
         size = self._head(None).tree_size
+        self._largest = max(self._largest, size)
         if not 0 < old <= new <= size:
             raise BadInputError(
                 f"the log has {size} events: ask for 0 < old ≤ new ≤ {size}",
@@ -88,30 +130,15 @@ class Prover:
         return head
 
     def _leaf(self, event_id: int) -> tuple[bytes, str, int | None]:
-        begun = (
-            select(log_bundle.c.bundle, log_bundle.c.first_event_id)
-            .where(log_bundle.c.first_event_id <= event_id)
-            .order_by(log_bundle.c.first_event_id.desc())
-            .limit(1)
-        )
         with self._database.begin() as connection:
-            event = connection.execute(
-                select(lineage_event.c.raw, lineage_event.c.sha256).where(
-                    lineage_event.c.id == event_id
-                )
-            ).first()
-            if event is None:
-                raise BadInputError(f"the ledger has no event {event_id}", code="unknown_event")
-            start = connection.execute(begun).first()
-            if start is None:
-                return bytes(event.raw), event.sha256, None
-            before = select(func.count()).where(
-                lineage_event.c.id >= start.first_event_id, lineage_event.c.id < event_id
-            )
-            offset = int(connection.scalar(before) or 0)
-        return bytes(event.raw), event.sha256, int(start.bundle) * WIDTH + offset
+            event = connection.execute(_LEAF, {"event": event_id}).first()
+        if event is None:
+            raise BadInputError(f"the ledger has no event {event_id}", code="unknown_event")
+        begun = event.bundle is not None
+        index = int(event.bundle) * WIDTH + int(event.place) if begun else None
+        return bytes(event.raw), event.sha256, index
 
     def _node(self, size: int) -> NodeReader:
         # Tiles of the newest tree serve every older one: a node never changes.
-        newest = latest_checkpoint(self._database)
-        return NodeReader(max(size, newest.tree_size if newest else 0), self._files.tile)
+        self._largest = max(self._largest, size)
+        return NodeReader(self._largest, self._files.known_tile)
