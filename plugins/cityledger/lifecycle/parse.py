@@ -15,6 +15,7 @@ from cityledger.lifecycle.batches import Batch, ParseSummary
 from cityledger.lifecycle.pipeline import ahead
 from cityledger.lifecycle.readers import read_chunks
 from cityledger.lifecycle.readers.base import EXPECTED_REASONS, Chunk, Reject
+from cityledger.lifecycle.row_ids import row_ids
 from cityledger.records import Correction, LandedObject, Receipt
 
 if TYPE_CHECKING:
@@ -120,13 +121,11 @@ class Parse:
         self._rejects.update(entry.reason for entry in chunk.rejects)
         self._totals.extend(chunk.totals)
         self._drift.extend(chunk.drift)
-        key = f"{self._receipt.delivery}-{number}-"
-        row = pl.col("_source_row")
         text = chunk.frame.select(
             pl.exclude("_source_row"),
             pl.lit(source).alias("_source_object"),
-            row,
-            pl.format(key + "{}", row).alias("_row_id"),
+            "_source_row",
+            row_ids(f"{self._receipt.delivery}-{number}-", chunk.frame["_source_row"]),
         )
         return self._corrected.apply(text), _reject_frame(chunk.rejects, source)
 

@@ -102,8 +102,7 @@ class TableLayout:
 
     def _strange(self, cells: pl.Series) -> pl.Series:
         """Cells that start like a total, a note or white space."""
-        starts = pl.any_horizontal(pl.col("c").str.starts_with(letter) for letter in self._letters)
-        return cells.alias("c").to_frame().select(starts).to_series()
+        return cells.str.head(1).is_in(self._letters)
 
     def _sparse(self, raw: pl.DataFrame) -> pl.Series:
         """Rows with at most one filled cell."""
