@@ -54,13 +54,7 @@ def list_orders(
     if as_json:
         _print_json(orders)
         return
-    today = book.today()
-    table = Table("number", "dataset", "period", "state", "opened", "due", "", box=None)
-    for order in orders:
-        late = "[red]overdue[/]" if order.overdue(today) else ""
-        place = (order.number, order.dataset, order.partition, order.state.value)
-        table.add_row(*place, str(order.opened_on), str(order.due_on), late)
-    Console(highlight=False).print(table if orders else "No order.")
+    Console(highlight=False).print(_table(orders, book.today()) if orders else "No order.")
 
 
 @app.command()
@@ -186,6 +180,17 @@ def _step(
         _echo(order.model_dump(mode="json"))
     else:
         _describe(Console(highlight=False), order)
+
+
+def _table(orders: Sequence[Order], today: date) -> Table:
+    table = Table(box=None, header_style="dim", padding=(0, 1, 0, 0))
+    for name in ("number", "dataset", "period", "state", "due"):
+        table.add_column(name, no_wrap=name != "dataset", overflow="fold")
+    for order in orders:
+        late = " [red]overdue[/]" if order.overdue(today) else ""
+        place = (order.number, order.dataset, order.partition, order.state.value)
+        table.add_row(*place, f"{order.due_on}{late}")
+    return table
 
 
 def _describe(console: Console, order: Order) -> None:
