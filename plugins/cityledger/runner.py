@@ -345,6 +345,7 @@ class Runner:
         Returns:
             None when nothing was waiting.
         """
+        from cityledger.ledger.builds import keep_build
         from cityledger.lifecycle.standardise import standardise
 
         with self.database.lock("standardise"):
@@ -361,6 +362,15 @@ class Runner:
                     full_refresh=full_refresh,
                 )
                 self._emit_models(attempt.run, result, releases, target)
+                kept = keep_build(
+                    self.settings,
+                    self.store,
+                    run_id=attempt.run.run_id,
+                    target_dir=target,
+                    result=result,
+                    releases=releases,
+                )
+                attempt.facets = {"cityledger_build": kept}
                 self.journal.save_standardisation(result, releases)
                 self.scores.save_standardisation(result)
                 attempt.detail = {
