@@ -6,7 +6,7 @@ import os
 from functools import lru_cache
 from pathlib import Path
 
-from pydantic import Field, SecretStr
+from pydantic import BaseModel, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PROJECT_DIR = Path(__file__).resolve().parents[2]
@@ -20,6 +20,21 @@ def home_dir() -> Path:
 def stack_file() -> Path:
     """Where ``cityledger up`` leaves the addresses of the embedded parts (mode 0600)."""
     return home_dir() / "stack.env"
+
+
+class LineageTarget(BaseModel):
+    """Another catalogue that is fed from the ledger.
+
+    Attributes:
+        url: Where it answers; ``path`` is added (``/openapi/openlineage/api/v1/lineage`` for
+            DataHub, the default for Marquez, OpenMetadata and OpenLineage's own proxy).
+    """
+
+    name: str = Field(pattern=r"^[a-z0-9_-]{1,40}$")
+    url: str
+    path: str = "/api/v1/lineage"
+    token: SecretStr | None = None
+    timeout: float = Field(default=10.0, gt=0)
 
 
 class Settings(BaseSettings):
@@ -46,6 +61,23 @@ class Settings(BaseSettings):
     )
     lineage_namespace: str = Field(
         default="cityledger", description="OpenLineage namespace of this installation's jobs"
+    )
+    collector_url: SecretStr | None = Field(
+        default=None,
+        description="http[s]://token@host:port of the lineage collector that events are sent to;"
+        " without it they are written into the database",
+    )
+    collector_tokens: Path = Field(
+        default_factory=lambda: home_dir() / "collector-tokens.json",
+        description="Hashes of the tokens that may write to and read from the collector",
+    )
+    collector_body_mb: int = Field(
+        default=32, ge=1, le=1024, description="The largest request that the collector takes"
+    )
+    lineage_targets: tuple[LineageTarget, ...] = Field(
+        default=(),
+        description="OpenLineage endpoints that get every event as well:"
+        ' [{"name": "marquez", "url": "http://host:5000", "token": "…"}]',
     )
     bucket_prefix: str = Field(default="", description="Put before each bucket name")
     pseudonym_key: SecretStr | None = Field(

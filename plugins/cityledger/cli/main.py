@@ -12,9 +12,10 @@ from cityledger import __version__
 from cityledger.cli.console import app as console
 from cityledger.cli.contract import app as contract
 from cityledger.cli.demo import app as demo
-from cityledger.cli.ledger_log import app as ledger
+from cityledger.cli.ledger import app as ledger
 from cityledger.cli.orders import app as orders
 from cityledger.cli.profile import mount as mount_profile
+from cityledger.cli.quarantine import app as quarantine
 from cityledger.cli.report import mount as mount_report
 from cityledger.cli.run import mount as mount_run
 from cityledger.cli.score import mount as mount_score
@@ -54,6 +55,7 @@ app.add_typer(console, name="console")
 app.add_typer(demo, name="demo")
 app.add_typer(ledger, name="ledger")
 app.add_typer(orders, name="orders")
+app.add_typer(quarantine, name="quarantine")
 
 
 def main() -> None:

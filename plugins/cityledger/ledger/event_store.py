@@ -81,9 +81,10 @@ class EventStore:
         if not raws:
             return []
         hashes = [hashlib.sha256(raw).hexdigest() for raw in raws]
-        first = dict(zip(reversed(hashes), reversed(raws), strict=True))
+        first: dict[str, bytes] = {}
+        for sha256, raw in zip(hashes, raws, strict=True):
+            first.setdefault(sha256, raw)
         rows = [{"sha256": sha256, "raw": raw} | _head(raw) for sha256, raw in first.items()]
-        rows.reverse()
         with self._database.begin() as connection:
             made = _append(connection, rows)
             ids = made | _known(connection, [one for one in first if one not in made])

@@ -19,7 +19,7 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from cityledger.ledger.facts import ColumnName, Name, NodeKind
-from cityledger.ledger.indexer import Indexer
+from cityledger.ledger.indexer import Indexer, Progress
 from cityledger.storage.database import Database
 
 #: Nodes that an answer has at most, unless the question says otherwise.
@@ -428,6 +428,15 @@ class LineageGraph:
                     return dataset, int(number)
         return None
 
+    def nodes_by_id(self, ids: Iterable[int]) -> dict[int, Node]:
+        """Nodes by the numbers that other answers name them with."""
+        with self._database.begin() as connection:
+            return _nodes(connection, ids)
+
+    def progress(self) -> Progress:
+        """How far the graph has come, without waiting for it."""
+        return self._indexer.progress()
+
     def behind(self) -> int:
         """Let the graph catch up; how many events it lacks all the same."""
         progress = self._indexer.catch_up(self._wait)
@@ -471,7 +480,7 @@ class LineageGraph:
         self.behind()
         with self._database.begin() as connection:
             rows = connection.execute(_RUN, {"runs": [run_id.lower()]})
-            return next((_run(row) for row in rows), None)
+            return next((run_of(row) for row in rows), None)
 
     def of_run(
         self,
@@ -498,7 +507,8 @@ class LineageGraph:
                     if not frontier:
                         break
             runs = {
-                row.id: _run(row) for row in connection.execute(_RUNS_BY_ID, {"ids": [*walk.seen]})
+                row.id: run_of(row)
+                for row in connection.execute(_RUNS_BY_ID, {"ids": [*walk.seen]})
             }
             touches = _touches(connection, walk.seen)
             ids = {one.node for one in touches} | {one.job for one in runs.values()}
@@ -602,11 +612,12 @@ def _find(connection: Connection, names: Sequence[Name]) -> Node | None:
     if not names:
         return None
     rows = connection.execute(_FIND, {"digests": [name.digest for name in names]})
-    found = [_node(row) for row in rows]
+    found = [node_of(row) for row in rows]
     return max(found, key=lambda node: len(node.namespace), default=None)
 
 
-def _node(row: Any) -> Node:
+def node_of(row: Any) -> Node:
+    """A node from a row of the graph."""
     return Node(
         row.id,
         NodeKind(row.kind),
@@ -619,10 +630,11 @@ def _node(row: Any) -> Node:
 
 
 def _nodes(connection: Connection, ids: Iterable[int]) -> dict[int, Node]:
-    return {row.id: _node(row) for row in connection.execute(_NODES, {"ids": [*ids]})}
+    return {row.id: node_of(row) for row in connection.execute(_NODES, {"ids": [*ids]})}
 
 
-def _run(row: Any) -> Run:
+def run_of(row: Any) -> Run:
+    """A run from a row of the graph."""
     return Run(
         row.id,
         row.run_id,

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, CursorResult, TextClause, text
+from sqlalchemy import Connection, TextClause, text
 
 from cityledger.ledger.events import Verdict
 from cityledger.ledger.facts import (
@@ -467,7 +467,7 @@ def _write(
     values = {
         name: list(column) for name, column in zip(names, zip(*rows, strict=True), strict=True)
     }
-    result: CursorResult[Any] = connection.execute(statement, values)
+    result: Any = connection.execute(statement, values)
     return {row[0]: row[1] for row in result} if result.returns_rows else {}
 
 

@@ -1,0 +1,1 @@
+"""The lineage collector: an OpenLineage endpoint that speaks Marquez's API."""

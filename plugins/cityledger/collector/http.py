@@ -1,0 +1,142 @@
+"""What every route of the collector shares: paths, bodies, tokens, errors."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any
+from urllib.parse import unquote
+
+from fastapi import HTTPException, Request, Response
+from fastapi.responses import JSONResponse
+from fastapi.routing import APIRoute
+from starlette.routing import Match
+from starlette.types import Scope as AsgiScope
+
+from cityledger.collector.tokens import Scope, TokenFile
+from cityledger.errors import CityLedgerError, UnavailableError
+
+#: Says what the holder of a request may do; raises an HTTPException for nobody.
+Allow = Callable[[Request], frozenset[Scope]]
+
+_CHUNK = 1024 * 1024
+
+
+class NameRoute(APIRoute):
+    """A route whose path parts may hold anything, slashes included, percent-encoded.
+
+    Namespaces and names are URLs and keys (``s3://lake``, ``a/b``). Servers decode a path before
+    routing, after which ``%2F`` is a slash like any other; so this one is matched as it was sent.
+    """
+
+    def matches(self, scope: AsgiScope) -> tuple[Match, AsgiScope]:
+        """Match the undecoded path, then decode what its parts hold."""
+        raw = scope.get("raw_path")
+        if scope["type"] != "http" or not raw:
+            return super().matches(scope)
+        sent = raw.decode("latin-1").partition("?")[0]
+        match, child = super().matches({**scope, "path": sent})
+        if "path_params" in child:
+            child["path_params"] = {
+                name: unquote(value) if isinstance(value, str) else value
+                for name, value in child["path_params"].items()
+            }
+        return match, child
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """The handler, with our errors as JSON answers."""
+        handler = super().get_route_handler()
+
+        async def handle(request: Request) -> Response:
+            try:
+                return await handler(request)
+            except CityLedgerError as error:
+                return _answer(error)
+
+        return handle
+
+
+def _answer(error: CityLedgerError) -> JSONResponse:
+    away = isinstance(error, UnavailableError)
+    status = 503 if away else 400
+    content = {"code": status, "message": error.what, "fix": error.fix}
+    return JSONResponse(content, status, {"Retry-After": "5"} if away else None)
+
+
+def by_token(tokens: TokenFile) -> Allow:
+    """Let in whoever bears a valid token (RFC 6750)."""
+
+    def allow(request: Request) -> frozenset[Scope]:
+        scheme, _, secret = request.headers.get("authorization", "").partition(" ")
+        scopes = tokens.scopes(secret.strip()) if scheme.lower() == "bearer" else None
+        if scopes is None:
+            raise HTTPException(
+                401,
+                "a valid bearer token is needed: cityledger ledger token create NAME",
+                {"WWW-Authenticate": 'Bearer realm="cityledger"'},
+            )
+        return scopes
+
+    return allow
+
+
+def everybody(_: Request) -> frozenset[Scope]:
+    """Let everybody in: for a collector that only this machine can reach."""
+    return frozenset(Scope)
+
+
+def needs(allow: Allow, scope: Scope) -> Callable[[Request], None]:
+    """A dependency that turns away whoever lacks a scope."""
+
+    def check(request: Request) -> None:
+        if scope not in allow(request):
+            raise HTTPException(
+                403,
+                f"this token may not {scope.value}",
+                {"WWW-Authenticate": f'Bearer error="insufficient_scope", scope="{scope.value}"'},
+            )
+
+    return check
+
+
+async def read_body(request: Request, limit: int) -> bytes:
+    """The body of a request, decompressed if it came so.
+
+    Raises:
+        HTTPException: 413 beyond the limit (before or after decompression), 415 for an encoding
+            other than gzip, 400 for a broken stream.
+    """
+    encoding = request.headers.get("content-encoding", "identity").strip().lower()
+    if encoding not in {"identity", "gzip", ""}:
+        raise HTTPException(415, "send the body as it is, or with gzip")
+    if int(_digits(request.headers, "content-length")) > limit:
+        raise _too_large(limit)
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > limit:
+            raise _too_large(limit)
+    return _unzip(bytes(body), limit) if encoding == "gzip" else bytes(body)
+
+
+def _digits(headers: Mapping[str, str], name: str) -> str:
+    value = headers.get(name, "0")
+    return value if value.isascii() and value.isdigit() else "0"
+
+
+def _too_large(limit: int) -> HTTPException:
+    return HTTPException(413, f"at most {limit} bytes; set CITYLEDGER_COLLECTOR_BODY_MB for more")
+
+
+def _unzip(body: bytes, limit: int) -> bytes:
+    # A small body may unpack to anything, so never more than the limit is unpacked.
+    unpacker = zlib.decompressobj(wbits=31)
+    try:
+        plain = unpacker.decompress(body, limit + 1)
+    except zlib.error:
+        raise HTTPException(400, "the body is not gzip") from None
+    if len(plain) > limit:
+        raise _too_large(limit)
+    if not unpacker.eof:
+        raise HTTPException(400, "the body ends in the middle of its gzip stream")
+    return plain
