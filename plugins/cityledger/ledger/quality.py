@@ -8,6 +8,7 @@ partitions that count on it, see ``deliveries.SPANS``), by what is known now.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any, Self
@@ -48,11 +49,12 @@ from cityledger.ledger.quality_records import (
     TableResult,
     TableStanding,
 )
-from cityledger.ledger.standing import Standing, Sums, last_days, trend
+from cityledger.ledger.standing import Picture, Standing, last_days, total
+from cityledger.ledger.sums import Sums
 from cityledger.records import Receipt, Release, RuleResult, Validation
 from cityledger.settings import Settings
 from cityledger.storage.database import Database
-from quality_checks.scoring import ScoreCard, Tally, brief, build_card
+from quality_checks.scoring import ScoreCard, brief, build_card
 
 _DAY = timedelta(days=1)
 _LATE = (DeliveryState.LATE, DeliveryState.MISSING)
@@ -101,11 +103,10 @@ class QualityStore:
         contracts, now = self._house.contracts(), self._clock()
         config = self._house.scoring()
         with self._database.begin() as connection:
-            standings = self._standings(connection, contracts, day, trend_days, now)
+            picture = self._picture(connection, contracts, day, trend_days, now)
             tables = self._tables(connection, contracts)
-            changes = self._compare(
-                connection, contracts, standings, until - _DAY, until, day - _DAY, day
-            )
+            changes = self._since_yesterday(connection, contracts, picture, day, until)
+        standings = picture.standings
         sums = {dataset: one.sums(day, now) for dataset, one in standings.items()}
         datasets = tuple(
             self._dataset_standing(contract, standings[dataset], sums[dataset], day)
@@ -113,11 +114,11 @@ class QualityStore:
         )
         return CityView(
             day=day,
-            card=build_card(_total(sums.values()), config),
+            card=build_card(total(sums.values()).tally(), config),
             departments=tuple(self._departments(datasets, sums)),
             datasets=datasets,
             tables=tables,
-            trend=trend(standings.values(), last_days(day, trend_days), now, config),
+            trend=picture.trend(last_days(day, trend_days), now, config),
             changes=changes,
         )
 
@@ -134,22 +135,21 @@ class QualityStore:
         name, name_en = self._department_name(department, known=bool(contracts))
         config = self._house.scoring()
         with self._database.begin() as connection:
-            standings = self._standings(connection, contracts, day, trend_days, now)
-            changes = self._compare(
-                connection, contracts, standings, until - _DAY, until, day - _DAY, day
-            )
+            picture = self._picture(connection, contracts, day, trend_days, now)
+            changes = self._since_yesterday(connection, contracts, picture, day, until)
+        standings = picture.standings
         sums = {dataset: one.sums(day, now) for dataset, one in standings.items()}
         return DepartmentView(
             day=day,
             department=department,
             name=name,
             name_en=name_en,
-            card=build_card(_total(sums.values()), config),
+            card=build_card(total(sums.values()).tally(), config),
             datasets=tuple(
                 self._dataset_standing(contract, standings[dataset], sums[dataset], day)
                 for dataset, contract in contracts.items()
             ),
-            trend=trend(standings.values(), last_days(day, trend_days), now, config),
+            trend=picture.trend(last_days(day, trend_days), now, config),
             changes=changes,
             deliveries=tuple(
                 delivery(dataset, one, standing.arrivals.get(one.partition), now)
@@ -185,10 +185,11 @@ class QualityStore:
             listed = queries.runs(connection, dataset, run_limit)
             if contract is None and not listed:
                 raise _unknown_dataset(dataset)
-            standing = self._standing(connection, dataset, contract, day, trend_days, now)
+            picture = self._alone(connection, dataset, contract, day, trend_days, now)
             rules = _rules(connection, listed[:history])
             table_rules = queries.table_results(connection, dataset)
         config = self._house.scoring()
+        standing = picture.standings[dataset]
         promises = standing.promises_on(day)
         return DatasetView(
             day=day,
@@ -204,7 +205,7 @@ class QualityStore:
                 delivery(dataset, one, standing.arrivals.get(one.partition), now)
                 for one in promises
             ),
-            trend=trend([standing], last_days(day, trend_days), now, config),
+            trend=picture.trend(last_days(day, trend_days), now, config),
         )
 
     def runs(self, dataset: str, limit: int = 30) -> tuple[RunSummary, ...]:
@@ -256,7 +257,8 @@ class QualityStore:
             raise _unknown_dataset(dataset)
         now = self._clock()
         with self._database.begin() as connection:
-            promises = self._promises({dataset: contract}, start, end, connection, now)[dataset]
+            made = self._promises(connection, {dataset: contract}, {dataset: start}, end, now)
+            promises = made[dataset]
             landed = queries.arrivals(connection, _ranges({dataset: promises}))
         arrivals = landed.get(dataset, {})
         return tuple(delivery(dataset, one, arrivals.get(one.partition), now) for one in promises)
@@ -280,9 +282,9 @@ class QualityStore:
         now, day = self._clock(), self._day(day)[0]
         contracts = self._chosen(dataset, department)
         with self._database.begin() as connection:
-            standings = self._standings(connection, contracts, day, 1, now)
-        sums = (standing.sums(day, now) for standing in standings.values())
-        return build_card(_total(sums), self._house.scoring())
+            picture = self._picture(connection, contracts, day, 1, now)
+        sums = (standing.sums(day, now) for standing in picture.standings.values())
+        return build_card(total(sums).tally(), self._house.scoring())
 
     def partition_card(self, dataset: str, partition: str) -> ScoreCard | None:
         """The stored card of a partition's newest delivery; None when it has none."""
@@ -315,7 +317,7 @@ class QualityStore:
             self._department_name(department, known=bool(contracts))
         return contracts
 
-    def _standing(
+    def _alone(
         self,
         connection: Connection,
         dataset: str,
@@ -323,46 +325,50 @@ class QualityStore:
         day: date,
         days: int,
         now: datetime,
-    ) -> Standing:
+    ) -> Picture:
+        """One dataset; without a contract it has scores, but owes nothing."""
         if contract is not None:
-            return self._standings(connection, {dataset: contract}, day, days, now)[dataset]
-        start = day - timedelta(days=SPANS["day"] + days - 1)
-        return Standing(scored=queries.window(connection, {dataset: start}, day))
+            return self._picture(connection, {dataset: contract}, day, days, now)
+        spans = {dataset: SPANS["day"]}
+        sums, daily = queries.window(connection, spans, day, days=days)
+        return Picture({dataset: Standing(window=sums[dataset])}, daily)
 
-    def _standings(
+    def _picture(
         self,
         connection: Connection,
         contracts: Mapping[str, Contract],
         day: date,
         days: int,
         now: datetime,
-    ) -> dict[str, Standing]:
+    ) -> Picture:
         """What is known about datasets, as far back as the windows of the last days reach."""
-        standings = {
-            dataset: Standing(span=SPANS[contract.service_level.grain])
-            for dataset, contract in contracts.items()
+        spans = {
+            dataset: SPANS[contract.service_level.grain] for dataset, contract in contracts.items()
         }
-        starts = {
-            dataset: day - timedelta(days=one.span + days - 1) for dataset, one in standings.items()
-        }
-        for row in queries.window(connection, starts, day):
-            standings[row.subject].scored.append(row)
-        for row in queries.tables(connection):
-            if row.subject in standings:
-                standings[row.subject].table = row
-        first = min(starts.values(), default=day) + _DAY
-        promises = self._promises(contracts, first, day, connection, now)
+        sums, daily = queries.window(connection, spans, day, days=days)
+        newest = queries.newest(connection, spans, day)
+        starts = {dataset: day - timedelta(days=span + days - 2) for dataset, span in spans.items()}
+        promises = self._promises(connection, contracts, starts, day, now)
         landed = queries.arrivals(connection, _ranges(promises))
-        for dataset, one in standings.items():
-            one.promises, one.arrivals = promises[dataset], landed.get(dataset, {})
-        return standings
+        standings = {
+            dataset: Standing(
+                span=span,
+                window=sums[dataset],
+                newest=newest.get(dataset),
+                promises=promises[dataset],
+                arrivals=landed.get(dataset, {}),
+            )
+            for dataset, span in spans.items()
+        }
+        _add_tables(standings, queries.tables(connection))
+        return Picture(standings, daily)
 
     def _promises(
         self,
-        contracts: Mapping[str, Contract],
-        start: date,
-        end: date,
         connection: Connection,
+        contracts: Mapping[str, Contract],
+        starts: Mapping[str, date],
+        end: date,
         now: datetime,
     ) -> dict[str, Sequence[Promised]]:
         """What each dataset promises, from its first delivery on.
@@ -376,7 +382,8 @@ class QualityStore:
         found: dict[str, Sequence[Promised]] = {}
         for dataset, contract in contracts.items():
             level = contract.service_level
-            key = (level.grain, level.latency, level.latency_working_days)
+            start = starts[dataset]
+            key = (level.grain, level.latency, level.latency_working_days, start)
             if key not in made:
                 made[key] = promised(level, days, start=start, end=end)
             found[dataset] = _from_the_first(made[key], begun.get(dataset), now)
@@ -385,8 +392,7 @@ class QualityStore:
     def _dataset_standing(
         self, contract: Contract, standing: Standing, sums: Sums, day: date
     ) -> DatasetStanding:
-        scored = standing.scored_on(day)
-        newest = max(scored, key=lambda one: one.period_end, default=None)
+        newest = standing.newest
         return DatasetStanding(
             dataset=str(contract.id),
             department=contract.id.department,
@@ -394,7 +400,7 @@ class QualityStore:
             scores=brief(sums.tally(), self._house.scoring()),
             deliveries=count(standing.promises_on(day), standing.arrivals, self._clock()),
             newest_partition=newest.partition if newest else None,
-            scored_at=max((one.saved_at for one in scored), default=None),
+            scored_at=newest.saved_at if newest else None,
             broken_rules=newest.broken if newest else 0,
         )
 
@@ -410,7 +416,7 @@ class QualityStore:
                 department=department,
                 name=name,
                 name_en=name_en,
-                scores=brief(_total(sums[one.dataset] for one in mine), config),
+                scores=brief(total(sums[one.dataset] for one in mine).tally(), config),
                 deliveries=_add_counts(counts),
                 datasets=len(mine),
             )
@@ -437,7 +443,7 @@ class QualityStore:
         return tuple(
             TableStanding(
                 table=row.subject,
-                scores=brief(_sums_of(row).tally(), config),
+                scores=brief(row.sums.tally(), config),
                 snapshot_id=build[0],
                 checked_at=build[1],
                 broken_rules=row.broken,
@@ -448,11 +454,22 @@ class QualityStore:
 
     # --- changes ---------------------------------------------------------------------------------
 
+    def _since_yesterday(
+        self,
+        connection: Connection,
+        contracts: Mapping[str, Contract],
+        picture: Picture,
+        day: date,
+        until: datetime,
+    ) -> Changes:
+        since = until - _DAY
+        return self._compare(connection, contracts, picture, since, until, day - _DAY, day)
+
     def _compare(
         self,
         connection: Connection,
         contracts: Mapping[str, Contract],
-        standings: Mapping[str, Standing] | None,
+        picture: Picture | None,
         since: datetime,
         until: datetime,
         before_day: date,
@@ -460,7 +477,7 @@ class QualityStore:
     ) -> Changes:
         """What changed from one window, known at ``since``, to another, known at ``until``."""
         days = max(1, (day - before_day).days + 1)
-        now = standings or self._standings(connection, contracts, day, days, until)
+        now = (picture or self._picture(connection, contracts, day, days, until)).standings
         before = self._known_at(connection, now, before_day, since)
         return Changes(
             since=since,
@@ -478,16 +495,13 @@ class QualityStore:
         connection: Connection, now: Mapping[str, Standing], day: date, known: datetime
     ) -> dict[str, Standing]:
         """The same datasets by the scores that were known at a former moment."""
+        spans = {dataset: one.span for dataset, one in now.items()}
+        sums, _ = queries.window(connection, spans, day, known=known)
         before = {
-            dataset: Standing(span=one.span, promises=one.promises, arrivals=one.arrivals)
+            dataset: replace(one, window=sums[dataset], table=Sums())
             for dataset, one in now.items()
         }
-        starts = {dataset: day - timedelta(days=one.span) for dataset, one in now.items()}
-        for row in queries.window(connection, starts, day, known):
-            before[row.subject].scored.append(row)
-        for row in queries.tables(connection, known):
-            if row.subject in before:
-                before[row.subject].table = row
+        _add_tables(before, queries.tables(connection, known))
         return before
 
     def _grades(
@@ -533,17 +547,10 @@ def _ranges(promises: Mapping[str, Sequence[Promised]]) -> dict[str, tuple[str, 
     }
 
 
-def _total(sums: Iterable[Sums]) -> Tally:
-    total = Sums()
-    for one in sums:
-        total.add_all(one)
-    return total.tally()
-
-
-def _sums_of(row: queries.Scored) -> Sums:
-    sums = Sums()
-    sums.add_score(row)
-    return sums
+def _add_tables(standings: Mapping[str, Standing], checked: Iterable[queries.Checked]) -> None:
+    for one in checked:
+        if one.subject in standings:
+            standings[one.subject].table = one.sums
 
 
 def _add_counts(counts: Sequence[Any]) -> Any:

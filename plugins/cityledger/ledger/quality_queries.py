@@ -14,41 +14,82 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from cityledger.ledger.deliveries import Arrival
+from cityledger.ledger.sums import Sums
 
 ALWAYS = datetime(9999, 12, 31, tzinfo=UTC)
 """Later than any score: the present state must not depend on whose clock is ahead."""
 
 
 @dataclass(frozen=True, slots=True)
-class Scored:
-    """The newest score of a partition: its sums by indicator, side by side."""
+class Daily:
+    """Sums of one indicator over the partitions that ended on one day and count equally long."""
 
-    subject: str
-    partition: str
+    span: int
     period_end: date
-    codes: Sequence[str]
-    evaluated: Sequence[int]
-    failed: Sequence[int]
-    rules: Sequence[int]
+    code: str
+    evaluated: int
+    failed: int
+    rules: int
+
+
+@dataclass(frozen=True, slots=True)
+class Newest:
+    """The score of a dataset's newest partition."""
+
+    partition: str
     broken: int
     saved_at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """The score of a table in the newest build."""
+
+    subject: str
+    sums: Sums
+    broken: int
+
+
+# Both summaries come from one look at the partitions: by dataset over the window, and by day over
+# as many days before it as a trend has points.
 _WINDOW = text("""
-SELECT DISTINCT ON (s.subject, s.partition)
-    s.subject, s.partition, s.period_end, s.codes, s.evaluated, s.failed, s.rules, s.broken,
-    s.saved_at
-FROM unnest(cast(:subjects AS text[]), cast(:starts AS date[])) AS wanted (subject, start)
-JOIN cityledger.score s
-    ON s.subject = wanted.subject AND s.period_end > wanted.start AND s.period_end <= :day
-WHERE s.validation_id IS NOT NULL AND s.saved_at <= :known
-ORDER BY s.subject, s.partition, s.sequence DESC, s.validation_id DESC, s.id DESC
+WITH newest AS (
+    SELECT DISTINCT ON (s.subject, s.partition)
+        s.subject, s.period_end, wanted.span, s.codes, s.evaluated, s.failed, s.rules
+    FROM unnest(cast(:subjects AS text[]), cast(:spans AS integer[])) AS wanted (subject, span)
+    JOIN cityledger.score s ON s.subject = wanted.subject
+        AND s.period_end > cast(:day AS date) - wanted.span - cast(:before AS integer)
+        AND s.period_end <= :day
+    WHERE s.validation_id IS NOT NULL AND s.saved_at <= :known
+    ORDER BY s.subject, s.partition, s.sequence DESC, s.validation_id DESC, s.id DESC
+)
+SELECT newest.subject, newest.span, newest.period_end, one.code,
+    cast(sum(one.evaluated) AS bigint) AS evaluated,
+    cast(sum(one.failed) AS bigint) AS failed,
+    cast(sum(one.rules) AS bigint) AS rules,
+    cast(sum(one.evaluated) FILTER (WHERE inside) AS bigint) AS evaluated_inside,
+    cast(sum(one.failed) FILTER (WHERE inside) AS bigint) AS failed_inside,
+    cast(sum(one.rules) FILTER (WHERE inside) AS bigint) AS rules_inside
+FROM newest
+CROSS JOIN LATERAL unnest(newest.codes, newest.evaluated, newest.failed, newest.rules)
+    AS one (code, evaluated, failed, rules)
+CROSS JOIN LATERAL (SELECT newest.period_end > cast(:day AS date) - newest.span AS inside) place
+GROUP BY GROUPING SETS ((newest.subject, one.code), (newest.span, newest.period_end, one.code))
+""")
+
+_NEWEST = text("""
+SELECT wanted.subject, newest.partition, newest.broken, newest.saved_at
+FROM unnest(cast(:subjects AS text[]), cast(:spans AS integer[])) AS wanted (subject, span)
+CROSS JOIN LATERAL (
+    SELECT s.partition, s.broken, s.saved_at FROM cityledger.score s
+    WHERE s.subject = wanted.subject AND s.validation_id IS NOT NULL
+        AND s.period_end > cast(:day AS date) - wanted.span AND s.period_end <= :day
+    ORDER BY s.period_end DESC, s.sequence DESC, s.validation_id DESC, s.id DESC LIMIT 1
+) newest
 """)
 
 _TABLES = text("""
-SELECT DISTINCT ON (s.subject)
-    s.subject, s.partition, s.period_end, s.codes, s.evaluated, s.failed, s.rules, s.broken,
-    s.saved_at
+SELECT DISTINCT ON (s.subject) s.subject, s.codes, s.evaluated, s.failed, s.rules, s.broken
 FROM cityledger.score s
 WHERE s.standardisation_id = (
     SELECT max(id) FROM cityledger.standardisation WHERE saved_at <= :known
@@ -116,10 +157,12 @@ WHERE validation_id = ANY(:runs) AND key = :key ORDER BY validation_id
 
 _BROKEN = text("""
 WITH fresh AS (
-    SELECT DISTINCT s.subject, s.partition, s.validation_id
-    FROM cityledger.score s JOIN cityledger.validation v ON v.id = s.validation_id
-    WHERE s.saved_at > :since AND v.saved_at > :since AND v.saved_at <= :until
-        AND s.broken > 0 AND s.subject = ANY(:datasets)
+    SELECT v.dataset AS subject, v.partition, v.id AS validation_id
+    FROM cityledger.validation v
+    WHERE v.saved_at > :since AND v.saved_at <= :until AND v.dataset = ANY(:datasets)
+        AND EXISTS (
+            SELECT FROM cityledger.score s WHERE s.validation_id = v.id AND s.broken > 0
+        )
 ), run AS (
     SELECT fresh.*, (
         SELECT s.validation_id FROM cityledger.score s
@@ -181,27 +224,60 @@ ORDER BY s.subject, s.sequence DESC, s.validation_id DESC, s.id DESC
 
 
 def window(
-    connection: Connection, starts: Mapping[str, date], day: date, known: datetime = ALWAYS
-) -> list[Scored]:
-    """The newest score of each partition that ended after the dataset's start, up to a day.
+    connection: Connection,
+    spans: Mapping[str, int],
+    day: date,
+    *,
+    days: int = 1,
+    known: datetime = ALWAYS,
+) -> tuple[dict[str, Sums], list[Daily]]:
+    """What the newest scores of the partitions in a window add up to.
 
     Args:
         connection: Open transaction.
-        starts: Dataset → the day after which its partitions' periods must end.
-        day: Last day on which they may end.
+        spans: Dataset → days after its end for which a partition counts.
+        day: Last day of the window.
+        days: How many windows, the last of which ends on the day, the daily sums are to reach.
         known: Scores stored later don't count.
+
+    Returns:
+        The sums of the window by dataset, and of all the windows by day.
     """
-    bound = {"subjects": list(starts), "starts": list(starts.values()), "day": day, "known": known}
-    return _scored(connection.execute(_WINDOW, bound))
+    bound = {"subjects": list(spans), "spans": list(spans.values()), "day": day}
+    rows = connection.execute(_WINDOW, bound | {"before": days - 1, "known": known})
+    sums: dict[str, Sums] = {dataset: Sums() for dataset in spans}
+    daily: list[Daily] = []
+    for subject, span, end, code, *counts in _rows(rows):
+        inside = counts[3:]
+        if subject is None:
+            daily.append(Daily(span, end, code, *counts[:3]))
+        elif inside[0] is not None:
+            sums[subject].add(code, *inside)
+    return sums, daily
 
 
-def tables(connection: Connection, known: datetime = ALWAYS) -> list[Scored]:
+def newest(connection: Connection, spans: Mapping[str, int], day: date) -> dict[str, Newest]:
+    """The newest partition with a score in each dataset's window."""
+    bound = {"subjects": list(spans), "spans": list(spans.values()), "day": day}
+    return {
+        subject: Newest(*found) for subject, *found in _rows(connection.execute(_NEWEST, bound))
+    }
+
+
+def tables(connection: Connection, known: datetime = ALWAYS) -> list[Checked]:
     """The scores of the newest build, one for each dataset or table that it checked."""
-    return _scored(connection.execute(_TABLES, {"known": known}))
+    found = []
+    for subject, *columns, broken in _rows(connection.execute(_TABLES, {"known": known})):
+        sums = Sums()
+        for counts in zip(*columns, strict=True):
+            sums.add(*counts)
+        found.append(Checked(subject, sums, broken))
+    return found
 
 
-def _scored(rows: Iterable[Any]) -> list[Scored]:
-    return [Scored(*row) for row in rows]
+def _rows(rows: Iterable[Any]) -> Iterable[Any]:
+    """Rows whose values the statement knows and the type checker does not."""
+    return rows
 
 
 def arrivals(

@@ -78,6 +78,7 @@ validation = Table(
     record_column(),
     saved_at_column(),
     Index("validation_latest", "dataset", "partition", "delivery", "contract_sha256", "id"),
+    Index("validation_saved", "saved_at"),
 )
 
 rule_result = Table(

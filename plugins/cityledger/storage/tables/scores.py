@@ -70,7 +70,6 @@ score = Table(
     Index("score_validation", "validation_id", "id"),
     Index("score_run", "subject", "validation_id", "id"),
     Index("score_build", "standardisation_id", "subject", "id"),
-    Index("score_saved", "saved_at"),
 )
 """One score of one validation, or of one table in one build.
 

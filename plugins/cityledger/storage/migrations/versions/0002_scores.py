@@ -55,7 +55,7 @@ CREATE INDEX score_window ON cityledger.score (subject, period_end);
 CREATE INDEX score_validation ON cityledger.score (validation_id, id);
 CREATE INDEX score_run ON cityledger.score (subject, validation_id, id);
 CREATE INDEX score_build ON cityledger.score (standardisation_id, subject, id);
-CREATE INDEX score_saved ON cityledger.score (saved_at);
+CREATE INDEX validation_saved ON cityledger.validation (saved_at);
 """
 
 _JOURNALS = ("score", "table_result")
