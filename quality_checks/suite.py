@@ -28,6 +28,7 @@ def check_history(
     codes_dir: Path,
     as_of: date,
     tables: Tables | None = None,
+    version: str = "",
 ) -> tuple[RuleResult, ...]:
     """Judge a dataset's table over all partitions by the contract's rules of scope ``history``.
 
@@ -37,6 +38,8 @@ def check_history(
         codes_dir: Folder of the code lists.
         as_of: Last day of the newest partition.
         tables: Finds what is released of other datasets, for rules that refer to them.
+        version: What the table is a version of, e.g. ``snapshot:12``; the results repeat it.
     """
     suite = compile_suite(contract, codes_dir=codes_dir, as_of=as_of, tables=tables)
-    return suite.check_history(table)
+    stamp = {"contract_sha256": contract.sha256, "object_version": version}
+    return tuple(result.model_copy(update=stamp) for result in suite.check_history(table))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import date
 from pathlib import Path
 
 import duckdb
+import polars as pl
 from pydantic import SecretStr
 
 from cityledger.contracts.city import City, read_city
@@ -28,7 +30,9 @@ from cityledger.records import (
 from cityledger.settings import Settings
 from cityledger.storage import duck
 from cityledger.storage.database import Database
+from quality_checks.rules.base import Tables
 from quality_checks.suite import check_history
+from quality_checks.suites import check_tables
 
 __all__ = ["ModelLineage", "model_lineage", "standardise"]
 
@@ -162,13 +166,16 @@ def _inspect(
         snapshot = duck.snapshot_id(connection)
         digests = {table: table_digest(connection, table, snapshot) for table in tables(target_dir)}
         staged = tuple(_staged(connection, snapshot, released))
-        history = tuple(_check_history(connection, settings, snapshot, released, contracts))
+        results = (
+            *_check_history(connection, settings, snapshot, released, contracts),
+            *_check_tables(connection, settings, snapshot, released, digests),
+        )
     return Standardisation(
         snapshot_id=snapshot,
         models=tuple(_with_rows(model, digests) for model in models),
         staged=staged,
         digests={table: digest.sha256 for table, digest in digests.items()},
-        results=history,
+        results=results,
     )
 
 
@@ -212,7 +219,46 @@ def _check_history(
                 ),
                 codes_dir=settings.contracts_dir / "codes",
                 as_of=max(partition.end for partition in partitions),
+                tables=_released_tables(connection, snapshot, released),
+                version=f"snapshot:{snapshot}",
             )
+
+
+def _released_tables(
+    connection: duckdb.DuckDBPyConnection, snapshot: int, released: Sequence[Release]
+) -> Tables:
+    """Finds what is released of a dataset, for rules that refer to another one."""
+    known = {release.dataset for release in released}
+
+    def find(dataset: str, columns: tuple[str, ...]) -> pl.DataFrame | None:
+        if dataset not in known:
+            return None
+        table = connection.sql(
+            f"SELECT * FROM lake.{_staging_table(dataset)} AT (VERSION => {snapshot})"
+        )
+        if not set(columns) <= set(table.columns):
+            return None
+        return table.select(*columns).distinct().pl()
+
+    return find
+
+
+def _check_tables(
+    connection: duckdb.DuckDBPyConnection,
+    settings: Settings,
+    snapshot: int,
+    released: Sequence[Release],
+    there: Iterable[str],
+) -> tuple[RuleResult, ...]:
+    """Judge core models and indicators by their hand-written suites."""
+    periods = [Partition.parse(release.partition).end for release in released]
+    return check_tables(
+        connection,
+        there,
+        codes_dir=settings.contracts_dir / "codes",
+        as_of=max(periods, default=date.min),
+        snapshot=snapshot,
+    )
 
 
 def _staging_table(dataset: str) -> str:

@@ -78,7 +78,12 @@ def validate(
             outputs.close()
             summary = batches.summary()
             accounting = _accounting(summary, outputs)
-            results = session.finish(summary.control_totals)
+            results = tuple(
+                result.model_copy(
+                    update={"contract_sha256": contract.sha256, "object_version": receipt.delivery}
+                )
+                for result in session.finish(summary.control_totals)
+            )
             quarantined, rejected = outputs.upload(place, amendments.tag, store)
             validated = sending.commit()
     finally:
