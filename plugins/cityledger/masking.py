@@ -136,8 +136,8 @@ def _vouched(value: str, column: Column) -> bool:
         return False
     if column.enum:
         return value in column.enum
-    if column.semantic_type == "uscc":
-        return _USCC.fullmatch(value) is not None
+    if column.semantic_type in _OPEN_SHAPES:
+        return _OPEN_SHAPES[column.semantic_type].fullmatch(value) is not None
     if (pattern := column.options.get("pattern")) is not None:
         return _matches(str(pattern), value)
     shape = _TYPE_SHAPES.get(str(column.type))
@@ -155,7 +155,13 @@ def _matches(pattern: str, value: str) -> bool:
 
 # A pattern with wildcards says nothing about what is in the text.
 _LOOSE: Final = re.compile(r"(?<!\\)\.|\\[wWSD]")
-_USCC: Final = re.compile(r"[0-9A-HJ-NPQRTUWXY]{2}\d{6}[0-9A-HJ-NPQRTUWXY]{10}")
+# Of telephone numbers in open columns only an office's: a mobile number is somebody's.
+_OPEN_SHAPES: Final[Mapping[str | None, re.Pattern[str]]] = MappingProxyType(
+    {
+        "uscc": re.compile(r"[0-9A-HJ-NPQRTUWXY]{2}\d{6}[0-9A-HJ-NPQRTUWXY]{10}"),
+        "phone": re.compile(rf"\(?{_AREA_CODE}[-)]?[2-9]\d{{6,7}}(?:-\d{{1,6}})?"),
+    }
+)
 _TYPE_SHAPES: Final = MappingProxyType(
     {
         "integer": re.compile(r"[+-]?\d{1,10}(?:\.0+)?"),

@@ -179,7 +179,8 @@ class Quarantine:
         """Rejected records.
 
         Their text has no columns that could be masked one by one: it is hidden whole where the
-        contract has personal columns, and scrubbed elsewhere.
+        contract has personal columns, or the record is a note (who filled in the table); it is
+        scrubbed elsewhere.
 
         Raises:
             BadInputError: ``not_allowed``, ``unknown_dataset`` or ``not_validated``.
@@ -222,7 +223,7 @@ class Quarantine:
             parsed=accounting["parsed"],
             quarantined=accounting["quarantined"],
             rejected=accounting["rejected"] - accounting["expected_rejects"],
-            by_rule=row["quarantined_by_rule"],
+            by_rule=dict(sorted(row["quarantined_by_rule"].items())),
             rejects={k: n for k, n in row["rejects"].items() if k not in EXPECTED_REASONS},
             waived=row["waived_by_rule"] or {},
             unused_corrections=max(accepted[place] - len(used), 0),
@@ -288,11 +289,12 @@ def _shown(frame: pl.DataFrame, contract: Contract, validation: Validation) -> l
 def _reject(row: dict[str, Any], files: dict[str, str], *, personal: bool) -> ShownReject:
     zh, en = REJECTS.get(row["_reason"], (row["_reason"], row["_reason"]))
     text = row["_text"] or ""
+    hidden = personal or row["_reason"] == "note"
     return ShownReject(
         source_row=row["_source_row"],
         file=_told(row["_source_object"], files),
         reason=row["_reason"],
         zh=zh,
         en=en,
-        text=f"{HIDDEN} ({len(text)})" if personal and text else scrub(text),
+        text=f"{HIDDEN} ({len(text)})" if text and hidden else scrub(text),
     )
