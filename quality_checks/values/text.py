@@ -58,7 +58,7 @@ def _may_be_padded(texts: pl.Series) -> Flags:
         return np.zeros(len(texts), dtype=np.bool_)
     # An empty text is looked at as part of its neighbour, which does no harm.
     found: Flags = _FIRST[flat[np.minimum(places[:-1], len(flat) - 1)]]
-    end = places[1:] - 1
+    end = np.maximum(places[1:] - 1, 0)
     last = np.flatnonzero(_LAST[flat[end]])
     if len(last):
         at = end[last]

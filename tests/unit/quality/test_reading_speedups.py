@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from quality_checks.values.base import BLANKS
@@ -17,6 +17,9 @@ _CLOCK = "%Y-%m-%d %H:%M:%S"
 
 
 @given(st.lists(st.none() | _CELLS, min_size=1), st.integers(0, 3))
+@example(["", "\u3000"], 0)
+@example(["", " "], 0)
+@example(["", "\u00bf"], 0)
 def test_padding_is_found_wherever_it_is(cells: list[str | None], skipped: int) -> None:
     """Prevents padding that the cheap test overlooks, in whole columns and in slices."""
     texts = pl.Series("text", cells, pl.String)[skipped:]
