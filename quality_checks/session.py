@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from math import isfinite
 from typing import Any
 
 import polars as pl
@@ -211,7 +210,7 @@ def _result(spec: RuleSpec, tally: _Tally) -> RuleResult:
         evaluated=tally.evaluated,
         failed=tally.failed,
         status=RuleStatus.ERROR if message else _status(spec, tally),
-        threshold=threshold.maximum if threshold and isfinite(threshold.maximum) else None,
+        threshold=threshold.maximum if threshold and threshold.is_limit else None,
         threshold_unit=threshold.unit if threshold else None,
         message=message,
         direction="lower" if spec.gb_code in LOWER_IS_BETTER else "higher",

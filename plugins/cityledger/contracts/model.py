@@ -85,6 +85,11 @@ class Threshold:
         }[self.operator]
 
     @property
+    def is_limit(self) -> bool:
+        """It says "at most ``maximum``" and nothing else."""
+        return self.operator == "mustBeLessOrEqualTo"
+
+    @property
     def asks_for_failures(self) -> bool:
         """A bound such as ``mustBeGreaterThan: 5`` judges the delivery; its rows break nothing."""
         return not self.holds(0)

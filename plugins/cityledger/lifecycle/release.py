@@ -179,7 +179,7 @@ def _rule(result: RuleResult, waived: int) -> Iterator[str]:
     elif result.status is RuleStatus.FAILED:
         yield (
             f"rule {result.key}: {result.failed} of {result.evaluated} failed, "
-            f"at most {_limit(result)} allowed（规则不合格 {result.failed}/{result.evaluated}）"
+            f"{_limit(result)}（规则不合格 {result.failed}/{result.evaluated}）"
         )
 
 
@@ -196,6 +196,7 @@ def _excused(result: RuleResult, waived: int) -> bool:
 
 
 def _limit(result: RuleResult) -> str:
-    if result.threshold is None:
-        return "0"
-    return f"{result.threshold:g}{' %' if result.threshold_unit == 'percent' else ''}"
+    if result.threshold is not None:
+        sign = " %" if result.threshold_unit == "percent" else ""
+        return f"at most {result.threshold:g}{sign} allowed"
+    return f"{result.threshold_text} required" if result.threshold_text else "at most 0 allowed"
