@@ -16,7 +16,8 @@ from typing import Any, Self
 from sqlalchemy import Connection
 
 from cityledger.contracts.identity import DatasetId, Partition
-from cityledger.contracts.model import Contract
+from cityledger.contracts.model import Contract, ServiceLevel
+from cityledger.contracts.working_days import WorkingDays
 from cityledger.errors import BadInputError
 from cityledger.ledger import quality_queries as queries
 from cityledger.ledger.deliveries import (
@@ -25,6 +26,7 @@ from cityledger.ledger.deliveries import (
     Promised,
     count,
     delivery,
+    due_at,
     promised,
     state,
 )
@@ -373,8 +375,8 @@ class QualityStore:
     ) -> dict[str, Sequence[Promised]]:
         """What each dataset promises, from its first delivery on.
 
-        A dataset that has never delivered owes the newest partition that is due: since when it owes
-        older ones, nobody has said.
+        A dataset that has never delivered owes the newest partition that is due by now: since when
+        it owes older ones, nobody has said.
         """
         begun = queries.first_partitions(connection, list(contracts))
         days = self._house.working_days()
@@ -386,7 +388,10 @@ class QualityStore:
             key = (level.grain, level.latency, level.latency_working_days, start)
             if key not in made:
                 made[key] = promised(level, days, start=start, end=end)
-            found[dataset] = _from_the_first(made[key], begun.get(dataset), now)
+            first = begun.get(dataset)
+            found[dataset] = (
+                _from_the_first(made[key], first) if first else _owed(made[key], level, days, now)
+            )
         return found
 
     def _dataset_standing(
@@ -529,14 +534,20 @@ def _of_department(
     }
 
 
-def _from_the_first(
-    promises: Sequence[Promised], begun: str | None, now: datetime
+def _from_the_first(promises: Sequence[Promised], begun: str) -> Sequence[Promised]:
+    first = Partition.parse(begun).end
+    return [one for one in promises if one.period_end >= first]
+
+
+def _owed(
+    promises: Sequence[Promised], level: ServiceLevel, days: WorkingDays, now: datetime
 ) -> Sequence[Promised]:
-    if begun is not None:
-        first = Partition.parse(begun).end
-        return [one for one in promises if one.period_end >= first]
+    """The newest of all partitions that are due by now, if it is among the promises."""
     due = [one for one in promises if one.due < now]
-    return due[-1:]
+    if not due:
+        return ()
+    following = Partition.covering(due[-1].period_end + _DAY, level.grain)
+    return () if due_at(following.end, level, days) < now else due[-1:]
 
 
 def _ranges(promises: Mapping[str, Sequence[Promised]]) -> dict[str, tuple[str, str]]:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 
-from cityledger.ledger.deliveries import SPANS, ZONE, Arrival, Promised
+from cityledger.ledger.deliveries import SPANS, Arrival, Promised
 from cityledger.ledger.quality_queries import Daily, Newest
 from cityledger.ledger.quality_records import TrendPoint
 from cityledger.ledger.sums import Sums
@@ -92,7 +92,7 @@ class Picture:
         steps = [Sums() for _ in range(len(days) + 1)]
         for one in self.daily:
             sums = (one.evaluated, one.failed, one.rules)
-            for place, sign in _places(one.period_end, one.period_end, one.span, days):
+            for place, sign in _places(one.period_end, one.span, days):
                 steps[place].add(one.code, *(sign * number for number in sums))
         for standing in self.standings.values():
             steps[0].add_all(standing.table)
@@ -110,15 +110,14 @@ def _enter_promises(
     for promise in standing.promises:
         came = promise.partition in standing.arrivals
         if came or now > promise.due:
-            since = promise.period_end if came else promise.due.astimezone(ZONE).date()
-            for place, sign in _places(promise.period_end, since, standing.span, days):
+            for place, sign in _places(promise.period_end, standing.span, days):
                 _add_promises(steps[place], sign * came, sign * (not came))
 
 
-def _places(end: date, since: date, span: int, days: Sequence[date]) -> Iterator[tuple[int, int]]:
-    """Where sums of a period enter and leave: from ``since`` until a span after its end."""
-    first = min(max((since - days[0]).days, 0), len(days))
-    last = min(max((end - days[0]).days + span, 0), len(days))
+def _places(end: date, span: int, days: Sequence[date]) -> Iterator[tuple[int, int]]:
+    """Where the sums of a period enter and leave: with its end, and a span later."""
+    after = (end - days[0]).days
+    first, last = (min(max(one, 0), len(days)) for one in (after, after + span))
     if first < last:
         yield first, 1
         yield last, -1

@@ -193,3 +193,14 @@ def test_what_became_late(city: City) -> None:
     assert [(one.partition, one.state) for one in late] == [
         (_back(1).isoformat(), DeliveryState.LATE)
     ]
+
+
+def test_the_trend_is_the_card_of_each_day(city: City, records: Records) -> None:
+    """Prevents a curve that ends elsewhere than the card beside it says."""
+    for back in (40, 33, 32, 20, 3, 1):  # the eldest leave the windows one by one
+        hour = 6 if back % 2 else 9
+        city.deliver(_back(back), records.result(evaluated=100, failed=back), hour=hour)
+    for point in city.store.dataset(DATASET, LAST).trend[::4]:
+        assert point.scores == city.store.card(dataset=DATASET, day=point.day).scores
+    for point in city.store.city(LAST).trend[::10]:
+        assert point.scores == city.store.card(day=point.day).scores
