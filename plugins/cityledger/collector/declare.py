@@ -29,6 +29,7 @@ from cityledger.ledger.graph import Node
 
 _PRODUCER = f"urn:cityledger:collector:{__version__}"
 _SCHEMAS = "https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/"
+_DECLARED = "urn:cityledger:facet:declared-dataset:1"
 _FACETS = "https://openlineage.io/spec/facets/"
 
 
@@ -211,6 +212,11 @@ def _dataset_facets(collector: Collector, body: NewDataset) -> dict[str, Any]:
             "1-0-1/DatasetTypeDatasetFacet.json",
             datasetType="TOPIC" if body.type == "STREAM" else "TABLE",
         ),
+        "cityledger_declared": _facet(
+            _DECLARED,
+            physicalName=body.physical_name,
+            **({"schemaLocation": body.schema_location} if body.schema_location else {}),
+        ),
     }
     if body.fields:
         columns = [
@@ -344,6 +350,7 @@ def _tell(
         "schemaURL": _SCHEMAS + kind,
     }
     collector.store.append([to_json(event | body)])
+    collector.graph.behind()  # the answer shows what was just told
 
 
 def _instant(moment: datetime) -> str:
@@ -355,7 +362,8 @@ def _text(value: object) -> str:
 
 
 def _facet(schema: str, **content: Any) -> dict[str, Any]:
-    return {"_producer": _PRODUCER, "_schemaURL": _FACETS + schema} | content
+    url = schema if schema.startswith("urn:") else _FACETS + schema
+    return {"_producer": _PRODUCER, "_schemaURL": url} | content
 
 
 def _named(namespace: str, name: str, **facets: Any) -> dict[str, Any]:

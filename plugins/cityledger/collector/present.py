@@ -97,7 +97,7 @@ def dataset_basics(node: Node, facets: dict[str, Any]) -> dict[str, Any]:
         "id": identify(node),
         "type": _dataset_type(facets),
         "name": node.name,
-        "physical_name": node.name,
+        "physical_name": str(facets.get("cityledger_declared", {}).get("physicalName", node.name)),
         "created_at": node.first_at,
         "updated_at": node.last_at,
         "namespace": node.namespace,
