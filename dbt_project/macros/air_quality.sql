@@ -4,14 +4,18 @@
     contract's decimals are exact then, and the technical regulation's rounding (GB/T 8170, half to
     even) and its ceiling never meet a binary fraction. -#}
 
-{% macro air_observations(hourly, station='station_code', observed_at='observed_at') -%}
-    {#- Unpivots a relation with a column for each pollutant: one row an hour, station, pollutant. -#}
+{% macro air_observations(hourly, station='station_code', observed_at='observed_at', row_id=none) -%}
+    {#- Unpivots a relation with a column for each pollutant: one row an hour, station, pollutant.
+        With `row_id`, a column of the relation, a row tells which one it came from. -#}
     {%- for pollutant in ['so2', 'no2', 'pm10', 'pm25', 'co', 'o3'] %}
     select
         {{ station }} as station_code,
         cast({{ observed_at }} as timestamp) as observed_at,
         '{{ pollutant }}' as pollutant,
         cast({{ pollutant }} as decimal(12, 4)) as concentration
+        {%- if row_id %},
+        {{ row_id }}
+        {%- endif %}
     from {{ hourly }}
     where {{ pollutant }} is not null
     {{ 'union all' if not loop.last }}

@@ -1,5 +1,5 @@
 with observations as (
-    {{ air_observations(ref('stg_environment__air_quality')) }}
+    {{ air_observations(ref('stg_environment__air_quality'), row_id='_row_id') }}
 ),
 
 stations as (
@@ -17,7 +17,8 @@ fct_air_observation as (
         observations.observed_at,
         observations.pollutant,
         observations.concentration,
-        case when observations.pollutant = 'co' then 'mg/m³' else 'µg/m³' end as unit
+        case when observations.pollutant = 'co' then 'mg/m³' else 'µg/m³' end as unit,
+        observations._row_id
     from observations
     inner join stations
         on observations.station_code = stations.station_code and stations.newest = 1
