@@ -221,8 +221,9 @@ class OrderBook:
                 opening=opening,
                 **details | self._term(opening, today),
             )
-            if turn.add(event, opening.department):
-                return fold([event])
+            order = fold([event])
+            if turn.add(event, order):
+                return order
         raise CityLedgerError(
             f"no free order number for {today}", fix="run again", code="no_order_number"
         )
@@ -274,6 +275,7 @@ class OrderBook:
         overdue: bool = False,
         department: str | None = None,
         today: date | None = None,
+        limit: int | None = None,
     ) -> Orders:
         """The orders that a person may see, the newest number first.
 
@@ -283,6 +285,7 @@ class OrderBook:
             overdue: Only those past their due date.
             department: Only those of this department.
             today: For ``overdue``; the present day when not given.
+            limit: At most so many (of the state, before ``overdue`` is looked at).
         """
         wanted = _departments(person)
         if department is not None:
@@ -290,13 +293,14 @@ class OrderBook:
         states = WITH_DEPARTMENT if overdue else None
         if state is not None:
             states = frozenset({state})
-        orders = [fold(events) for events in self._events.search(wanted, states)]
+        orders = self._events.search(wanted, states, limit)
         day = today or self.today()
-        return [one for one in reversed(orders) if not overdue or one.overdue(day)]
+        return [one for one in orders if not overdue or one.overdue(day)]
 
     def statistics(self, person: Person, *, today: date | None = None) -> Statistics:
         """How each department that the person may see stands with its orders."""
-        return summarise(self.list(person), today or self.today(), self._working_days)
+        late = self.list(person, overdue=True, today=today)
+        return summarise(self._events.tally(_departments(person)), late, self._working_days)
 
     # --- what people do ---
 
@@ -379,8 +383,8 @@ class OrderBook:
         """
         pending = [
             reminder
-            for events in self._events.search(None, WITH_DEPARTMENT)
-            for reminder in reminders_of(fold(events), today, self._working_days)
+            for order in reversed(self._events.search(None, WITH_DEPARTMENT))
+            for reminder in reminders_of(order, today, self._working_days)
         ]
         return self._notices.without_sent(pending, channels)
 
@@ -412,10 +416,11 @@ class OrderBook:
             day=step.day,
             **step.details,
         )
-        if not turn.add(event, opening_of(history).department):
+        order = fold([*history, event])
+        if not turn.add(event, order):
             raise _changed(fold(history))
         history.append(event)
-        return fold(history)
+        return order
 
 
 def _departments(person: Person) -> list[str] | None:

@@ -2,38 +2,43 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
-from datetime import date
 from itertools import groupby
 
 from cityledger.contracts.working_days import WorkingDays
-from cityledger.orders.records import DepartmentStatistics, Order, OrderState
+from cityledger.orders.records import FINAL, DepartmentStatistics, Order, OrderState
+from cityledger.orders.store import Tally
 
 
 def summarise(
-    orders: Iterable[Order], today: date, working_days: WorkingDays
+    tallies: Iterable[Tally], late: Iterable[Order], working_days: WorkingDays
 ) -> list[DepartmentStatistics]:
-    """Count orders by department, in order of its id."""
-    ranked = sorted(orders, key=lambda order: order.department)
+    """Count orders by department.
+
+    Args:
+        tallies: In order of department.
+        late: The orders that are overdue.
+        working_days: For the time that closing took.
+    """
+    overdue = Counter(order.department for order in late)
     return [
-        _of(department, list(group), today, working_days)
-        for department, group in groupby(ranked, key=lambda order: order.department)
+        _of(department, list(group), overdue[department], working_days)
+        for department, group in groupby(tallies, key=lambda tally: tally.department)
     ]
 
 
 def _of(
-    department: str, orders: list[Order], today: date, working_days: WorkingDays
+    department: str, tallies: list[Tally], overdue: int, working_days: WorkingDays
 ) -> DepartmentStatistics:
-    took = [
-        working_days.between(order.opened_on, order.finished_on)
-        for order in orders
-        if order.state is OrderState.CLOSED and order.finished_on
-    ]
+    closed = [one for one in tallies if one.state is OrderState.CLOSED]
+    count = sum(one.count for one in closed)
+    took = sum(one.count * working_days.between(one.opened, one.changed) for one in closed)
     return DepartmentStatistics(
         department=department,
-        open=sum(not order.final for order in orders),
-        overdue=sum(order.overdue(today) for order in orders),
-        closed=len(took),
-        waived=sum(order.state is OrderState.WAIVED for order in orders),
-        average_working_days=sum(took) / len(took) if took else None,
+        open=sum(one.count for one in tallies if one.state not in FINAL),
+        overdue=overdue,
+        closed=count,
+        waived=sum(one.count for one in tallies if one.state is OrderState.WAIVED),
+        average_working_days=took / count if count else None,
     )

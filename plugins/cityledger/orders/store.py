@@ -4,18 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from itertools import groupby
+from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, func, select
-from sqlalchemy.dialects.postgresql import distinct_on, insert
+from sqlalchemy import ColumnElement, Connection, Select, and_, exists, func, select
+from sqlalchemy.dialects.postgresql import insert
 
 from cityledger.errors import BadInputError
-from cityledger.orders.records import Opening, OrderEvent, OrderState
+from cityledger.orders.records import Opening, Order, OrderEvent, OrderState
 from cityledger.storage.database import Database
 from cityledger.storage.tables.orders import rectification_event as table
 
 History = list[OrderEvent]
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """Orders that are alike: how many, and the days of their first and newest events."""
+
+    department: str
+    state: OrderState
+    opened: date
+    changed: date
+    count: int
 
 
 class EventStore:
@@ -46,19 +58,33 @@ class EventStore:
             return _events(connection, query)
 
     def search(
-        self, departments: Iterable[str] | None, states: Iterable[OrderState] | None
-    ) -> list[History]:
-        """The orders of departments that are in one of the states, in order of their number."""
-        newest = select(table.c.number, table.c.state).ext(distinct_on(table.c.number))
-        newest = newest.order_by(table.c.number, table.c.sequence.desc())
-        if departments is not None:
-            newest = newest.where(table.c.department.in_(list(departments)))
-        found = newest.subquery()
-        query = select(table.c.record).join(found, found.c.number == table.c.number)
+        self,
+        departments: Iterable[str] | None,
+        states: Iterable[OrderState] | None,
+        limit: int | None = None,
+    ) -> list[Order]:
+        """The orders of departments that are in one of the states, the newest number first."""
+        query = _newest(select(table.c.result), departments)
         if states is not None:
-            query = query.where(found.c.state.in_([state.value for state in states]))
+            query = query.where(table.c.state.in_([state.value for state in states]))
+        query = query.order_by(table.c.number.desc()).limit(limit)
         with self._database.begin() as connection:
-            return _histories(connection, query.order_by(table.c.number, table.c.sequence))
+            return [Order.model_validate(result) for result in connection.scalars(query)]
+
+    def tally(self, departments: Iterable[str] | None) -> list[Tally]:
+        """How many orders of each department were opened and last changed on the same days."""
+        first = table.alias()
+        group = (table.c.department, table.c.state, first.c.day, table.c.day)
+        query = (
+            _newest(select(*group, func.count()), departments)
+            .join(first, and_(first.c.number == table.c.number, first.c.sequence == 1))
+            .group_by(*group)
+            .order_by(table.c.department)
+        )
+        with self._database.begin() as connection:
+            return [
+                Tally(row[0], OrderState(row[1]), *row[2:]) for row in connection.execute(query)
+            ]
 
 
 class Turn:
@@ -79,9 +105,13 @@ class Turn:
         numbers = list(dict.fromkeys(event.number for event in events))
         return [[event for event in events if event.number == number] for number in numbers]
 
-    def add(self, event: OrderEvent, department: str) -> bool:
-        """Add an event; False when the order already has one of that sequence."""
-        row = event.model_dump(mode="json")
+    def add(self, event: OrderEvent, order: Order) -> bool:
+        """Add an event; False when the order already has one of that sequence.
+
+        Args:
+            event: What happened.
+            order: What the order is after it.
+        """
         added = (
             insert(table)
             .values(
@@ -90,9 +120,11 @@ class Turn:
                 kind=event.kind.value,
                 state=event.state.value,
                 dataset=self._dataset,
-                department=department,
+                department=order.department,
                 partition=self._partition,
-                record=row,
+                day=event.day,
+                record=event.model_dump(mode="json"),
+                result=order.model_dump(mode="json"),
             )
             .on_conflict_do_nothing(index_elements=["number", "sequence"])
             .returning(table.c.id)
@@ -121,6 +153,11 @@ def _events(connection: Connection, query: Select[Any]) -> History:
     return [OrderEvent.model_validate(record) for record in connection.scalars(query)]
 
 
-def _histories(connection: Connection, query: Select[Any]) -> list[History]:
-    events = _events(connection, query)
-    return [list(group) for _, group in groupby(events, key=lambda event: event.number)]
+def _newest(query: Select[Any], departments: Iterable[str] | None) -> Select[Any]:
+    """Only the newest event of each order: the one that none follows."""
+    later = table.alias()
+    follows = and_(later.c.number == table.c.number, later.c.sequence == table.c.sequence + 1)
+    query = query.where(~exists().where(follows))
+    if departments is not None:
+        query = query.where(table.c.department.in_(list(departments)))
+    return query

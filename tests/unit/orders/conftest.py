@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -16,8 +17,11 @@ from cityledger.contracts.working_days import WorkingDays
 from cityledger.orders import OrderBook
 from cityledger.people import Person, Role
 from cityledger.records import Accounting, ObjectRef, Receipt, Validation
-from cityledger.settings import Settings
+from cityledger.storage.address import DatabaseAddress
 from cityledger.storage.database import Database
+from cityledger_stack.postgres import Postgres
+from psycopg import sql
+from sqlalchemy import text
 
 #: A Tuesday; the 4th to the 6th of April 2026 are 清明节 and the weekend that goes with it.
 TUESDAY = date(2026, 3, 31)
@@ -140,12 +144,30 @@ def receipt(delivery: str, partition: str = "2026-03-31") -> Receipt:
     )
 
 
-@pytest.fixture
-def database(settings: Settings) -> Iterator[Database]:
-    made = Database.from_settings(settings)
+@pytest.fixture(scope="session")
+def shared(postgres_server: Postgres) -> Iterator[Database]:
+    """One migrated database for all tests: making one for each would take most of their time."""
+    name = f"orders_{secrets.token_hex(4)}"
+    with postgres_server.connect() as session:
+        session.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+    url = (
+        f"postgresql://postgres:{postgres_server.password}@127.0.0.1:{postgres_server.port}/{name}"
+    )
+    made = Database(DatabaseAddress.parse(url))
     made.migrate()
     yield made
     made.close()
+
+
+@pytest.fixture
+def database(shared: Database) -> Database:
+    """The shared database without orders; a superuser may go round the triggers."""
+    with shared.begin() as connection:
+        connection.execute(text("SET LOCAL session_replication_role = replica"))
+        connection.execute(
+            text("TRUNCATE cityledger.rectification_event, cityledger.rectification_notice")
+        )
+    return shared
 
 
 @pytest.fixture

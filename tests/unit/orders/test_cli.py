@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from cityledger.cli.main import app
 from cityledger.errors import BadInputError
 from cityledger.settings import PROJECT_DIR, Settings
+from cityledger.storage.database import Database
 from typer.testing import CliRunner
 
 from tests.unit.orders.conftest import Desk
@@ -23,6 +25,15 @@ WAY = [
     ("verify", "--by", "wang"),
     ("close", "--by", "wang", "--note", "done"),
 ]
+
+
+@pytest.fixture
+def database(settings: Settings) -> Iterator[Database]:
+    """The database that a command finds by its settings."""
+    made = Database.from_settings(settings)
+    made.migrate()
+    yield made
+    made.close()
 
 
 @pytest.fixture(autouse=True)

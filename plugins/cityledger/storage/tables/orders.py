@@ -1,12 +1,13 @@
 """Rectification orders: their events, and the messages that were sent about them.
 
-Both are journals. What an order is follows from its events; ``state`` repeats the state after the
-event, so that a query can find orders without reading all of them.
+Both are journals. What an order is follows from its events; ``state`` and ``result`` repeat what it
+was after the event, so that lists and counts need the newest row of each order only.
 """
 
 from __future__ import annotations
 
-from sqlalchemy import Boolean, Column, Index, Integer, Table, UniqueConstraint, text
+from sqlalchemy import Boolean, Column, Date, Index, Integer, Table, UniqueConstraint, text
+from sqlalchemy.dialects.postgresql import JSONB
 
 from cityledger.storage.tables.base import (
     id_column,
@@ -27,11 +28,13 @@ rectification_event = Table(
     text_column("dataset"),
     text_column("department"),
     text_column("partition"),
+    Column("day", Date, nullable=False),
     record_column(),
+    Column("result", JSONB, nullable=False),
     saved_at_column(),
     UniqueConstraint("number", "sequence"),
     Index("rectification_event_place", "dataset", "partition", "id"),
-    Index("rectification_event_department", "department", "number"),
+    Index("rectification_event_state", "state", "department"),
 )
 
 rectification_notice = Table(

@@ -19,15 +19,17 @@ CREATE TABLE cityledger.rectification_event (
     dataset TEXT NOT NULL,
     department TEXT NOT NULL,
     partition TEXT NOT NULL,
+    day DATE NOT NULL,
     record JSONB NOT NULL,
+    result JSONB NOT NULL,
     saved_at TIMESTAMP WITH TIME ZONE DEFAULT clock_timestamp() NOT NULL,
     PRIMARY KEY (id),
     UNIQUE (number, sequence)
 );
 CREATE INDEX rectification_event_place
     ON cityledger.rectification_event (dataset, partition, id);
-CREATE INDEX rectification_event_department
-    ON cityledger.rectification_event (department, number);
+CREATE INDEX rectification_event_state
+    ON cityledger.rectification_event (state, department);
 CREATE TABLE cityledger.rectification_notice (
     id BIGINT GENERATED ALWAYS AS IDENTITY,
     number TEXT NOT NULL,
