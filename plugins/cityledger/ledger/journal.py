@@ -15,6 +15,7 @@ from sqlalchemy.dialects.postgresql import distinct_on, insert
 
 from cityledger.ledger.matrix import MatrixRow, build_matrix
 from cityledger.records import (
+    ObjectRef,
     Outcome,
     Publication,
     Receipt,
@@ -119,17 +120,42 @@ class Journal:
                 )
 
     def find_validation(
-        self, dataset: str, partition: str, delivery: str, contract_sha256: str
+        self,
+        dataset: str,
+        partition: str,
+        delivery: str,
+        contract_sha256: str,
+        *,
+        validated: ObjectRef | None = None,
     ) -> Validation | None:
-        """What a delivery came to under a contract; None when it was not validated by it."""
-        return self._newest(
-            Validation,
-            tables.validation,
-            dataset=dataset,
-            partition=partition,
-            delivery=delivery,
-            contract_sha256=contract_sha256,
+        """What a delivery came to under a contract; None when it was not validated by it.
+
+        Args:
+            dataset: Its id.
+            partition: The period's key.
+            delivery: Its id.
+            contract_sha256: Of the contract.
+            validated: Only the verdict that left these good rows: an older one, when the delivery
+                has been replayed since.
+        """
+        table = tables.validation
+        query = _newest_record(
+            table,
+            {
+                "dataset": dataset,
+                "partition": partition,
+                "delivery": delivery,
+                "contract_sha256": contract_sha256,
+            },
         )
+        if validated is not None:
+            good = table.c.record["validated"]
+            query = query.where(
+                good["key"].astext == validated.key, good["sha256"].astext == validated.sha256
+            )
+        with self._database.begin() as connection:
+            found = connection.scalar(query)
+        return None if found is None else Validation.model_validate(found)
 
     def save_release(self, release: Release) -> None:
         """Keep the verdict of the gate or of a steward."""

@@ -6,6 +6,7 @@ parse stays valid from run to run. Each file is replaced atomically.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, timedelta
 from pathlib import Path
@@ -74,9 +75,16 @@ def write_inputs(
         _write(folder / f"{name}.parquet", pl.DataFrame(list(rows), schema=schema, orient="row"))
 
 
-def contract_tag(sha256: str) -> str:
-    """How keys and tables name a contract: the first 8 hex digits of its SHA-256."""
-    return sha256[:8]
+def verdict_tag(one: Release | Validation) -> str:
+    """How tables name what a delivery was judged by.
+
+    The first 8 hex digits of the contract's SHA-256, and after a replay the tag of its corrections
+    and waivers, as in the validated object's key: rows judged anew replace those staged before.
+    """
+    contract = one.contract_sha256[:8]
+    folder = one.validated.key.rpartition("/")[0]
+    replayed = re.search(rf"-{contract}-([0-9a-f]{{8}})$", folder)
+    return f"{contract}-{replayed[1]}" if replayed else contract
 
 
 def _write(path: Path, frame: pl.DataFrame) -> None:
@@ -90,7 +98,7 @@ def _release(release: Release) -> Row:
         "dataset": release.dataset,
         "partition": release.partition,
         "delivery": release.delivery,
-        "contract": contract_tag(release.contract_sha256),
+        "contract": verdict_tag(release),
         "uri": release.validated.uri,
         "rows": release.rows,
     }
@@ -124,7 +132,7 @@ def _accounting(validation: Validation) -> Row:
         "dataset": validation.dataset,
         "partition": validation.partition,
         "delivery": validation.delivery,
-        "contract": contract_tag(validation.contract_sha256),
+        "contract": verdict_tag(validation),
         **validation.accounting.model_dump(),
     }
 
@@ -136,7 +144,7 @@ def _rule_results(validations: Sequence[Validation]) -> Iterator[Row]:
                 "dataset": validation.dataset,
                 "partition": validation.partition,
                 "delivery": validation.delivery,
-                "contract": contract_tag(validation.contract_sha256),
+                "contract": verdict_tag(validation),
                 **result.model_dump(mode="json", include=set(_RULE_RESULTS)),
             }
 

@@ -17,7 +17,7 @@ from cityledger.contracts.registry import load_contracts
 from cityledger.errors import BadInputError, CityLedgerError
 from cityledger.ledger.journal import Journal
 from cityledger.lifecycle.content_digest import TableDigest, table_digest
-from cityledger.lifecycle.dbt_inputs import contract_tag, write_inputs
+from cityledger.lifecycle.dbt_inputs import verdict_tag, write_inputs
 from cityledger.lifecycle.dbt_run import ModelLineage, invoke, model_lineage, tables
 from cityledger.records import (
     ModelResult,
@@ -122,7 +122,11 @@ def _validations(released: Sequence[Release], settings: Settings) -> list[Valida
     found = []
     for release in released:
         validation = journal.find_validation(
-            release.dataset, release.partition, release.delivery, release.contract_sha256
+            release.dataset,
+            release.partition,
+            release.delivery,
+            release.contract_sha256,
+            validated=release.validated,
         )
         if validation is None:
             raise CityLedgerError(
@@ -196,7 +200,7 @@ def _staged(
             dataset=release.dataset,
             partition=release.partition,
             delivery=release.delivery,
-            rows=counts.get((*place, contract_tag(release.contract_sha256)), 0),
+            rows=counts.get((*place, verdict_tag(release)), 0),
         )
 
 
