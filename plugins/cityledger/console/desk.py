@@ -9,6 +9,8 @@ from cityledger.console.house import House
 from cityledger.ledger.journal import Journal
 from cityledger.ledger.quality import QualityStore
 from cityledger.orders.book import OrderBook
+from cityledger.quarantine.browse import Quarantine
+from cityledger.runner import Runner
 from cityledger.settings import Settings
 from cityledger.storage.database import Database
 
@@ -43,6 +45,15 @@ class Desk:
     def quality(self) -> QualityStore:
         """Scores, deliveries and changes."""
         return QualityStore(self.database, self.settings.contracts_dir)
+
+    @cached_property
+    def quarantine(self) -> Quarantine:
+        """Rows that are held back, masked.
+
+        Raises:
+            UnavailableError: no object store is configured.
+        """
+        return Quarantine(Runner(self.settings))
 
     @cached_property
     def orders(self) -> OrderBook:

@@ -19,16 +19,25 @@ def number(value: float | Decimal | str | None, digits: int = 0) -> str:
 
 
 def figure(value: Decimal | float | str | None) -> str:
-    """A figure with as many decimals as it was published with."""
+    """A figure as it was published, without zeros that say nothing."""
     if value is None or value == "":
         return NOTHING
     try:
         exact = Decimal(str(value))
     except InvalidOperation:
         return str(value)
-    exponent = exact.as_tuple().exponent
-    digits = -exponent if isinstance(exponent, int) and exponent < 0 else 0
-    return f"{exact:,.{digits}f}"
+    text = f"{exact:,f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def brief(value: Decimal | float | str | None) -> str:
+    """A figure with at most two decimals, for lists; its own page has all of them."""
+    if value is None or value == "":
+        return NOTHING
+    try:
+        return figure(round(Decimal(str(value)), 2))
+    except InvalidOperation:
+        return str(value)
 
 
 def percent(part: float | None, whole: float | None = 100, digits: int = 1) -> str:
@@ -72,6 +81,7 @@ def size(value: int | None) -> str:
 FILTERS = {
     "number": number,
     "figure": figure,
+    "brief": brief,
     "percent": percent,
     "score": score,
     "day": day,

@@ -113,7 +113,14 @@ def calendar(marks: Iterable[tuple[str, str, str]], states: Mapping[str, str]) -
 
 
 def _days() -> alt.X:
-    return alt.X("x:O", title=None, axis=alt.Axis(labelAngle=0, labelOverlap="greedy"))
+    """The axis of days or periods; the year of a day is left out, labels never touch."""
+    axis = alt.Axis(
+        labelAngle=0,
+        labelOverlap="greedy",
+        labelSeparation=14,
+        labelExpr="length(datum.label) == 10 ? slice(datum.label, 5) : datum.label",
+    )
+    return alt.X("x:O", title=None, axis=axis)
 
 
 def _rows() -> alt.Y:

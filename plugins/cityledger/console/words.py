@@ -86,6 +86,13 @@ GRAIN = {
     "year": mark("yearly"),
 }
 
+#: Verdict on a delivery itself → text.
+FACT = {
+    "readable": mark("The records could be read"),
+    "complete": mark("As many rows came as were declared"),
+    "on_time": mark("The delivery came when it was due"),
+}
+
 #: Severity of a rule → text.
 SEVERITY = {
     "block": mark("blocks the row"),

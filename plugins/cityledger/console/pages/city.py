@@ -11,7 +11,7 @@ from fastapi.responses import RedirectResponse, Response
 from cityledger.console.i18n import mark
 from cityledger.console.identity import STAFF, require
 from cityledger.console.navigation import NavigationItem
-from cityledger.console.pages.trends import total_trend
+from cityledger.console.pages.trends import judged, total_trend
 from cityledger.console.reads import latest_publication, newest_values
 from cityledger.console.view import CurrentView
 from cityledger.people import CITY_WIDE
@@ -45,7 +45,7 @@ def overview(view: CurrentView, day: date | None = None) -> Response:
             )
             for one in city.datasets
         ],
-        chart=total_trend(view, city.trend),
+        chart=total_trend(view, city.trend) if judged(city.datasets) else None,
         values=newest_values(publication),
         cards=view.desk.house.cards,
         orders=view.desk.orders.statistics(view.person),

@@ -56,8 +56,8 @@ def dataset_page(view: CurrentView, dataset: str, day: date | None = None) -> HT
         broken=_sorted(one for one in shown.rules if one.result.status != RuleStatus.PASSED),
         passed=[one for one in shown.rules if one.result.status == RuleStatus.PASSED],
         said=sentences(contract, view.language),
-        chart=total_trend(view, shown.trend),
-        dimensions=dimension_trend(view, shown.trend),
+        chart=total_trend(view, shown.trend) if shown.runs else None,
+        dimensions=dimension_trend(view, shown.trend) if shown.runs else None,
         calendar=_calendar(view, shown),
     )
 

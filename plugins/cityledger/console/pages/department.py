@@ -12,7 +12,7 @@ from cityledger.console import words
 from cityledger.console.charts import Chart
 from cityledger.console.i18n import mark
 from cityledger.console.identity import STAFF, require
-from cityledger.console.pages.trends import total_trend
+from cityledger.console.pages.trends import judged, total_trend
 from cityledger.console.view import CurrentView, View
 from cityledger.ledger.quality_records import DepartmentView
 from cityledger.orders.records import DepartmentStatistics
@@ -34,7 +34,7 @@ def department_page(view: CurrentView, department: str, day: date | None = None)
             (f"/datasets/{one.dataset}", one.title, "", one.scores, one.deliveries)
             for one in shown.datasets
         ],
-        chart=total_trend(view, shown.trend),
+        chart=total_trend(view, shown.trend) if judged(shown.datasets) else None,
         calendar=_calendar(view, shown),
         titles={one.dataset: one.title for one in shown.datasets},
         orders=_orders(view, department),

@@ -7,6 +7,7 @@ from typing import Any
 from fastapi import APIRouter, Depends
 from fastapi.responses import HTMLResponse
 
+from cityledger.console.charts import Chart
 from cityledger.console.errors import missing
 from cityledger.console.i18n import mark
 from cityledger.console.identity import require
@@ -73,7 +74,9 @@ def _values(view: View, code: str) -> tuple[Any, list[IndicatorValue]]:
     return publication, values
 
 
-def _chart(view: View, values: list[IndicatorValue], title: str, unit: str) -> Any:
+def _chart(view: View, values: list[IndicatorValue], title: str, unit: str) -> Chart | None:
+    if len(values) < 2:
+        return None
     points = [
         Point(title, one.period, None if one.value is None else float(one.value)) for one in values
     ]

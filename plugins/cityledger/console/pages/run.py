@@ -7,6 +7,7 @@ from typing import Any
 from fastapi import APIRouter, Depends
 from fastapi.responses import HTMLResponse
 
+from cityledger.console import words
 from cityledger.console.errors import MissingError
 from cityledger.console.identity import STAFF, require
 from cityledger.console.pages.dataset import sentences
@@ -14,8 +15,10 @@ from cityledger.console.reads import staged_rows
 from cityledger.console.view import CurrentView, View
 from cityledger.errors import BadInputError
 from cityledger.ledger.quality_records import RunView
+from cityledger.quarantine.reasons import REJECTS
 from cityledger.records import RuleStatus
 
+_EXAMPLES = 20
 router = APIRouter(dependencies=[Depends(require(*STAFF))])
 
 
@@ -37,7 +40,37 @@ def run_page(view: CurrentView, run: int) -> HTMLResponse:
         broken=[one for one in results if one.status != RuleStatus.PASSED],
         passed=[one for one in results if one.status == RuleStatus.PASSED],
         said=sentences(contract, view.language) if contract else {},
+        facts={one.key: view.gettext(words.FACT.get(one.rule, one.rule)) for one in shown.facts},
+        rejects=[
+            (view.named(*REJECTS.get(reason, (reason, reason))), count)
+            for reason, count in sorted(validation.rejects.items(), key=lambda one: -one[1])
+        ],
         old_contract=contract is not None and contract.sha256 != validation.contract_sha256,
+    )
+
+
+@router.get("/runs/{run}/examples")
+def examples(view: CurrentView, run: int, rule: str = "") -> HTMLResponse:
+    """Some rows that broke the rules, masked by the classification of their columns."""
+    validation = _run(view, run).validation
+    contract = view.contract(validation.dataset)
+    page = view.desk.quarantine.rows(
+        validation.dataset,
+        validation.partition,
+        validation.delivery,
+        person=view.person,
+        rule=rule or None,
+        limit=_EXAMPLES,
+    )
+    said = sentences(contract, view.language)
+    return view.page(
+        "examples.html",
+        run=run,
+        contract=contract,
+        page=page,
+        rule=rule,
+        said=said,
+        title=said.get(rule, rule),
     )
 
 

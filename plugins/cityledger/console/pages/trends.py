@@ -9,7 +9,7 @@ from cityledger.console.i18n import mark
 from cityledger.console.scale import Point
 from cityledger.console.view import View
 from cityledger.contracts.scoring import ScoringConfig
-from cityledger.ledger.quality_records import TrendPoint
+from cityledger.ledger.quality_records import DatasetStanding, TrendPoint
 
 _TOTAL = mark("Total score")
 _DIMENSIONS = mark("Dimensions by day")
@@ -40,3 +40,8 @@ def dimension_trend(view: View, trend: Sequence[TrendPoint]) -> Chart | None:
     if not cells:
         return None
     return view.desk.charts.heat(cells, title=view.gettext(_DIMENSIONS), unit=view.gettext(_SCORE))
+
+
+def judged(datasets: Sequence[DatasetStanding]) -> bool:
+    """Whether any delivery has been judged: a line of what is merely missing tells nothing."""
+    return any(one.newest_partition for one in datasets)

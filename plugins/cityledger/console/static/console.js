@@ -56,3 +56,16 @@ if (figures.length && "IntersectionObserver" in window) {
 document.querySelectorAll("form[data-auto] select").forEach((select) => {
   select.addEventListener("change", () => select.form.requestSubmit());
 });
+
+// A part of another page opens in place; the link to that page stays for everybody else.
+document.querySelectorAll("details.remote").forEach((details) => {
+  details.addEventListener("toggle", async () => {
+    if (!details.open || details.dataset.done) return;
+    details.dataset.done = "yes";
+    const answer = await fetch(details.dataset.from, { headers: { accept: "text/html" } });
+    if (!answer.ok) return;
+    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    const part = page.querySelector(details.dataset.part);
+    if (part) details.append(document.adoptNode(part));
+  });
+});
