@@ -19,9 +19,8 @@ def contracts(tmp_path: Path) -> Path:
     copy = tmp_path / "contracts"
     shutil.copytree(PROJECT_DIR / "contracts", copy)
     city = copy / "city.yaml"
-    lines = city.read_text("utf-8").splitlines()
-    kept = [line for line in lines if not line.startswith("rectification")]
-    city.write_text("\n".join(kept) + "\n", encoding="utf-8")
+    before, _, _ = city.read_text("utf-8").partition("\nrectification:")
+    city.write_text(f"{before}\n", encoding="utf-8")
     return copy
 
 
