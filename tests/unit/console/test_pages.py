@@ -199,7 +199,6 @@ def test_a_surprise_keeps_its_text_to_itself(
     browser: Any, story: Any, monkeypatch: Any, caplog: Any
 ) -> None:
     """The text of a foreign exception may hold an id number: not on the page, not logged."""
-
     number = "".join(reversed("120013219491501011"))
 
     def broken(*_: Any, **__: Any) -> None:
