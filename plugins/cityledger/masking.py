@@ -30,9 +30,9 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
-import polars as pl
-
 if TYPE_CHECKING:
+    import polars as pl
+
     from cityledger.contracts.model import Column, Contract
 
 #: Stands for a value of which nothing is shown; its length says nothing about the value's.
@@ -123,6 +123,9 @@ def _with_tokens(column: Column, contract: Contract) -> Column:
 
 
 def _mask_series(values: pl.Series, column: Column | None) -> pl.Series:
+    # Late: messages are scrubbed in processes that never see a frame.
+    import polars as pl
+
     texts = values.cast(pl.String, strict=False).to_list()
     shown = [
         None if text is None else HIDDEN if column is None else mask(text, column) for text in texts

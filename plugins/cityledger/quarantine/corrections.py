@@ -19,6 +19,7 @@ from cityledger.contracts.model import Contract
 from cityledger.errors import BadInputError
 from cityledger.ledger.decisions import DecisionStore
 from cityledger.lifecycle.corrections import ROW_ID, displayed, read_corrections
+from cityledger.masking import scrub
 from cityledger.people import Person
 from cityledger.quarantine.access import require_handling
 from cityledger.quarantine.batches import HeldRows, newest_validation
@@ -79,6 +80,7 @@ def correct(
     """
     contract = runner.contract(dataset)
     require_handling(by, contract)
+    name = scrub(Path(name.replace("\\", "/")).name) or "corrections"
     if len(data) > MOST_BYTES:
         raise _bad("the file is too large for a correction", name, "file_too_large", "split it")
     store = DecisionStore(runner.database)
@@ -221,14 +223,13 @@ def _land(
     until = now + contract.service_level.retention
     place = (DatasetId.parse(validation.dataset), validation.partition, validation.delivery)
     sha256 = hashlib.sha256(data).hexdigest()
-    plain = Path(name.replace("\\", "/")).name or "corrections"
-    key = correction_key(*place, plain, sha256)
+    key = correction_key(*place, name, sha256)
     ref = store.put_bytes(LANDING, key, data, retain_until=until)
     correction = Correction(
         dataset=validation.dataset,
         partition=validation.partition,
         delivery=validation.delivery,
-        file=LandedObject(**ref.model_dump(), name=plain, source_uri=f"upload:{by.name}"),
+        file=LandedObject(**ref.model_dump(), name=name, source_uri=f"upload:{by.name}"),
         row_ids=tuple(row_ids),
         submitted_by=by.name,
         submitted_at=now,

@@ -11,6 +11,7 @@ from difflib import get_close_matches
 
 from cityledger.contracts.model import Column, Contract, Drift
 from cityledger.errors import BadInputError
+from cityledger.masking import scrub
 
 #: How many records from the top can hold titles before the header.
 HEADER_SEARCH_ROWS = 40
@@ -198,8 +199,11 @@ def _missing(
     ]
     needed = [column for column in absent if column.required or column.primary_key]
     if needed or not found:
-        unknown = [text for text, name in zip(texts, names, strict=True) if text and not name]
-        raise _missing_error(needed or list(contract.columns), unknown, where)
+        # A file without a header has its first record here, which is nobody's business.
+        unknown = [
+            scrub(text) for text, name in zip(texts, names, strict=True) if text and not name
+        ]
+        raise _missing_error(needed or list(contract.columns), unknown if found else [], where)
     return [f"missing: optional column {c.name} ({c.business_name}) is empty" for c in absent]
 
 
