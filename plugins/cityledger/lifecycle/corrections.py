@@ -8,6 +8,7 @@ into the download by :func:`displayed`, and comparisons are made between display
 from __future__ import annotations
 
 import csv
+import io
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
@@ -93,7 +94,7 @@ def _tables(data: bytes, name: str) -> Iterator[Iterable[list[str]]]:
     delimiter = max(_DELIMITERS, key=head.count)
     # The limit on fields is the module's, for all threads: a cell of a workbook holds less.
     try:
-        yield list(csv.reader(text.splitlines(keepends=True), delimiter=delimiter))
+        yield list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter))
     except csv.Error:
         raise bad_workbook(name, "quotes do not match") from None
 
