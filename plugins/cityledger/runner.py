@@ -23,6 +23,7 @@ from cityledger.contracts.model import Contract
 from cityledger.contracts.registry import load_contract
 from cityledger.errors import BadInputError, CityLedgerError
 from cityledger.ledger.decisions import DecisionStore
+from cityledger.ledger.expectations import Declares, stage_declares
 from cityledger.ledger.facets import decision_facet
 from cityledger.ledger.identity import (
     Data,
@@ -35,6 +36,7 @@ from cityledger.ledger.identity import (
 from cityledger.ledger.journal import Journal
 from cityledger.ledger.lineage import Emitter, Origin, Parent, StageRun
 from cityledger.ledger.scores import ScoreBook
+from cityledger.masking import scrub
 from cityledger.orders import OrderBook, OrderDesk
 from cityledger.records import (
     Decision,
@@ -361,7 +363,7 @@ class Runner:
                     target_dir=target,
                     full_refresh=full_refresh,
                 )
-                self._emit_models(attempt.run, result, releases, target)
+                attempt.run = self._emit_models(attempt.run, result, releases, target)
                 kept = keep_build(
                     self.settings,
                     self.store,
@@ -414,23 +416,32 @@ class Runner:
 
     def _emit_models(
         self, run: StageRun, result: Standardisation, releases: Sequence[Release], target: Path
-    ) -> None:
-        """Tell the ledger what each table and column was built from: one run per model."""
+    ) -> StageRun:
+        """Tell the ledger what each table and column was built from: one run per model.
+
+        Returns:
+            The run, which now declares the runs of its models.
+        """
         from cityledger.lifecycle.standardise import model_lineage
 
         columns = self._columns(target)
         build = Origin(self.settings.lineage_namespace, run.job_name, run.run_id)
         root = (self.parent.root or self.parent.job) if self.parent else None
         parent = Parent(build, root)
+        children = []
         for model in model_lineage(target):
-            child = StageRun(Stage.STANDARDISE, model.output, ALL, parent=parent)
             objects = [object_data(r.validated) for r in releases if r.dataset in model.datasets]
-            self.emitter.start(child)
-            self.emitter.complete(
-                child,
-                inputs=[*objects, *(self._table(name, result) for name in model.inputs)],
-                outputs=[replace(self._table(model.output, result), **columns[model.output])],
+            read = [*objects, *(self._table(name, result) for name in model.inputs)]
+            made = replace(self._table(model.output, result), **columns[model.output])
+            declares = Declares(
+                inputs=tuple((one.namespace, one.name) for one in read),
+                outputs=((made.namespace, made.name),),
             )
+            child = StageRun(Stage.STANDARDISE, model.output, ALL, parent=parent, declares=declares)
+            self.emitter.start(child)
+            self.emitter.complete(child, inputs=read, outputs=[made])
+            children.append((self.settings.lineage_namespace, child.job_name))
+        return replace(run, declares=replace(run.declares, children=tuple(children)))
 
     def _columns(self, target: Path) -> Mapping[str, Mapping[str, Any]]:
         """What a table's columns are and where they come from, for lineage."""
@@ -492,7 +503,10 @@ class Runner:
     def _stage(
         self, stage: Stage, dataset: str, partition: str, contract: Contract | None = None
     ) -> Iterator[_Attempt]:
-        run = StageRun(stage, dataset, partition, contract=contract, parent=self.parent)
+        declares = stage_declares(stage, dataset, partition, self.store.bucket)
+        run = StageRun(
+            stage, dataset, partition, contract=contract, parent=self.parent, declares=declares
+        )
         attempt, started = _Attempt(run), datetime.now(UTC)
         self.emitter.start(run)
         try:
@@ -502,14 +516,14 @@ class Runner:
             self._record_failure(attempt, started, error)
             raise
         self.emitter.complete(
-            run, inputs=attempt.inputs, outputs=attempt.outputs, facets=attempt.facets
+            attempt.run, inputs=attempt.inputs, outputs=attempt.outputs, facets=attempt.facets
         )
         self.journal.record(_outcome(attempt, started))
 
     def _record_failure(self, attempt: _Attempt, started: datetime, error: BaseException) -> None:
         attempt.status = "failure"
         if isinstance(error, CityLedgerError):
-            reason = {"error_code": error.code, "error": str(error)}
+            reason = {"error_code": error.code, "error": scrub(str(error))}
         else:  # a foreign exception's text may hold values of rows or secrets
             name = type(error).__name__
             reason = {"error_code": name, "error": f"unexpected {name}"}

@@ -7,19 +7,18 @@ have no place in an event; they are kept as declarations.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID, uuid4
 
-from fastapi import APIRouter, Depends, HTTPException, Query, Request
+from fastapi import APIRouter, Depends, HTTPException, Query
 from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 from pydantic_core import to_json
 
 from cityledger import __version__
 from cityledger.collector import shapes
-from cityledger.collector.http import NameRoute
+from cityledger.collector.http import Check, NameRoute
 from cityledger.collector.present import Presenter
 from cityledger.collector.read import must_find, must_find_run, show_namespace, show_run
 from cityledger.collector.service import Collector
@@ -92,7 +91,7 @@ class NewRun(_Body):
     args: dict[str, Any] = {}
 
 
-def declare_routes(collector: Collector, may_write: Callable[[Request], None]) -> APIRouter:
+def declare_routes(collector: Collector, may_write: Check) -> APIRouter:
     """The routes that declare things."""
     router = APIRouter(route_class=NameRoute, dependencies=[Depends(may_write)])
     for add in (_names, _sources, _tags, _datasets, _jobs, _runs):
@@ -100,7 +99,7 @@ def declare_routes(collector: Collector, may_write: Callable[[Request], None]) -
     return router
 
 
-def source_routes(collector: Collector, may_read: Callable[[Request], None]) -> APIRouter:
+def source_routes(collector: Collector, may_read: Check) -> APIRouter:
     """The routes that read what was declared."""
     router = APIRouter(route_class=NameRoute, dependencies=[Depends(may_read)])
 

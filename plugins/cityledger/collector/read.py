@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Depends, HTTPException, Query, Request, Response
+from fastapi import APIRouter, Depends, HTTPException, Query, Response
 
 from cityledger.collector import shapes
 from cityledger.collector.draw import draw_columns, draw_lineage, draw_runs
-from cityledger.collector.http import NameRoute
+from cityledger.collector.http import Check, NameRoute
 from cityledger.collector.present import Presenter, gapped_run, node_type
 from cityledger.collector.service import Collector
 from cityledger.ledger.catalog import Page
@@ -30,7 +29,7 @@ _EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 _LATEST = datetime(9999, 1, 1, tzinfo=UTC)
 
 
-def read_routes(collector: Collector, may_read: Callable[[Request], None]) -> APIRouter:
+def read_routes(collector: Collector, may_read: Check) -> APIRouter:
     """All routes that read."""
     router = APIRouter(route_class=NameRoute, dependencies=[Depends(may_read)])
     for add in (_names, _datasets, _jobs, _runs, _graphs, _search, _events, _faults):

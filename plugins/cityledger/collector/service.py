@@ -6,6 +6,7 @@ import logging
 import threading
 from collections.abc import Callable
 
+from cityledger.collector.group import GroupWriter
 from cityledger.errors import CityLedgerError
 from cityledger.ledger.catalog import Catalog
 from cityledger.ledger.event_store import EventStore
@@ -27,6 +28,7 @@ class Collector:
         self.settings = settings
         self.database = database or Database.from_settings(settings)
         self.store = EventStore(self.database)
+        self.writer = GroupWriter(self.store)
         self.graph = LineageGraph(self.database)
         self.catalog = Catalog(self.database, self.graph)
 

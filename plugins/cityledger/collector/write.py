@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from pydantic import TypeAdapter
 
-from cityledger.collector.http import NameRoute, read_body
+from cityledger.collector.http import Check, NameRoute, read_body
 from cityledger.collector.service import Collector
 from cityledger.collector.shapes import Accepted, BatchAnswer, BatchFailure, BatchSummary
 from cityledger.ledger.event_store import Stored
@@ -46,7 +45,7 @@ _ACCEPTED = TypeAdapter(Accepted)
 _BATCH = TypeAdapter(BatchAnswer)
 
 
-def write_routes(collector: Collector, may_write: Callable[[Request], None]) -> APIRouter:
+def write_routes(collector: Collector, may_write: Check) -> APIRouter:
     """The routes that take events."""
     router = APIRouter(route_class=NameRoute, tags=["Lineage"], dependencies=[Depends(may_write)])
 
@@ -64,7 +63,7 @@ def write_routes(collector: Collector, may_write: Callable[[Request], None]) -> 
     async def record_lineage(request: Request) -> Response:
         """Take one event."""
         raw = await read_body(request, collector.body_limit)
-        (stored,) = await run_in_threadpool(collector.store.append, [raw])
+        stored = await collector.writer.append(raw)
         judged = judge(raw)
         status = 400 if judged.verdict is Verdict.INVALID else 201
         return _json(_ACCEPTED.dump_json(_accepted(stored, judged), by_alias=True), status)

@@ -21,12 +21,15 @@ from openlineage.client.facet_v2 import (
 from cityledger import __version__
 from cityledger.contracts.model import Severity
 from cityledger.errors import CityLedgerError
+from cityledger.ledger.expectations import Declares, Pattern
 from cityledger.ledger.identity import Data
+from cityledger.masking import scrub
 from cityledger.records import Release, RuleResult, RuleStatus
 
 # URNs: they name, nothing is fetched from them.
 PRODUCER = f"urn:cityledger:producer:{__version__}"
 _STAGE_FACET = "urn:cityledger:facet:stage-run:1"
+_DECLARES_FACET = "urn:cityledger:facet:declares:1"
 _DECISION_FACET = "urn:cityledger:facet:decision-run:1"
 
 _SEVERITY = {Severity.BLOCK: "error", Severity.WARN: "warn", Severity.INFO: "info"}
@@ -85,6 +88,33 @@ def decision_facet(verdict: Release) -> dict[str, RunFacet]:
     return {"cityledger_decision": facet}
 
 
+@attr.define
+class DeclaresRunFacet(RunFacet):
+    """What a run said beforehand that it would touch (key ``cityledger_declares``)."""
+
+    inputs: list[dict[str, str]]
+    outputs: list[dict[str, str]]
+    children: list[dict[str, str]]
+
+    @staticmethod
+    def _get_schema() -> str:
+        return _DECLARES_FACET
+
+
+def declares_facet(declares: Declares) -> DeclaresRunFacet:
+    """The facet for what a run declares."""
+
+    def named(patterns: tuple[Pattern, ...]) -> list[dict[str, str]]:
+        return [{"namespace": namespace, "name": name} for namespace, name in patterns]
+
+    return DeclaresRunFacet(
+        inputs=named(declares.inputs),
+        outputs=named(declares.outputs),
+        children=named(declares.children),
+        producer=PRODUCER,
+    )
+
+
 def input_dataset(data: Data) -> InputDataset:
     """A dataset that a run read."""
     facets: dict[str, InputDatasetFacet] = {}
@@ -117,7 +147,7 @@ def output_dataset(data: Data) -> OutputDataset:
 def error_facet(error: BaseException) -> error_message_run.ErrorMessageRunFacet:
     """Why a run failed; a foreign exception is named only, its text may hold values or secrets."""
     if isinstance(error, CityLedgerError):
-        message = f"{error.code}: {error}"
+        message = scrub(f"{error.code}: {error}")
     else:
         message = f"{type(error).__module__}.{type(error).__qualname__}"
     return error_message_run.ErrorMessageRunFacet(

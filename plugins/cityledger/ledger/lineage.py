@@ -26,13 +26,16 @@ from openlineage.client.uuid import generate_new_uuid
 from cityledger.contracts.identity import Partition
 from cityledger.contracts.model import Contract
 from cityledger.errors import BadInputError
+from cityledger.ledger.expectations import Declares
 from cityledger.ledger.facets import (
     PRODUCER,
     StageRunFacet,
+    declares_facet,
     error_facet,
     input_dataset,
     output_dataset,
 )
+from cityledger.ledger.facts import DECLARES
 from cityledger.ledger.identity import Data
 from cityledger.ledger.transport import LedgerConfig, LedgerTransport
 from cityledger.records import Stage
@@ -86,6 +89,7 @@ class StageRun:
     Attributes:
         dataset: ``department.dataset``, or the name of what serves all of them (``city``).
         partition: Partition key; anything else is recorded as it is, without a nominal time.
+        declares: What the run will touch; told with its events, compared when it has ended.
     """
 
     stage: Stage
@@ -95,6 +99,7 @@ class StageRun:
     delivery: str | None = None
     contract: Contract | None = None
     parent: Parent | None = None
+    declares: Declares = field(default_factory=Declares)
 
     @property
     def job_name(self) -> str:
@@ -176,6 +181,8 @@ def _run_facets(run: StageRun) -> dict[str, RunFacet]:
             producer=PRODUCER,
         )
     }
+    if run.declares:
+        facets[DECLARES] = declares_facet(run.declares)
     if (period := _period(run.partition)) is not None:
         facets["nominalTime"] = period
     if run.parent is not None:
