@@ -70,13 +70,11 @@ def show(
         return
     console = Console(highlight=False)
     _describe(console, order)
-    table = Table("day", "", "by", "delivery", "note", box=None)
     for event in history:
-        kind, delivery = event.kind.value, event.delivery or ""
-        table.add_row(
-            str(event.day), kind, event.by, delivery, "; ".join((event.note, *event.reasons))
-        )
-    console.print(table)
+        delivery = f", delivery {event.delivery}" if event.delivery else ""
+        console.print(f"{event.day}  {event.kind} by {event.by}{delivery}", markup=False)
+        for words in filter(None, (event.note, *event.reasons)):
+            console.print(f"            {words}", markup=False, soft_wrap=True)
 
 
 @app.command()
@@ -168,7 +166,8 @@ def remind(
         return
     console = Console(highlight=False)
     for reminder in reminders:
-        console.print(f"→ {reminder.to}: {message_of(reminder).subject}", markup=False)
+        words = f"→ {reminder.to}: {message_of(reminder).subject}"
+        console.print(words, markup=False, soft_wrap=True)
     console.print(f"{len(reminders)} due")
 
 
