@@ -27,12 +27,30 @@ from cityledger.console import assets, errors, forms
 from cityledger.console.desk import Desk
 from cityledger.console.headers import SecurityHeaders
 from cityledger.console.identity import Identify
-from cityledger.console.pages import city, dataset, department, indicators, run, stock
+from cityledger.console.pages import (
+    city,
+    dataset,
+    department,
+    indicators,
+    orders,
+    reports,
+    run,
+    stock,
+)
 from cityledger.console.rendering import Pages
 from cityledger.console.secret import load_key
 from cityledger.settings import Settings
 
-PAGES: tuple[ModuleType, ...] = (city, department, dataset, run, indicators, stock)
+PAGES: tuple[ModuleType, ...] = (
+    city,
+    department,
+    dataset,
+    run,
+    orders,
+    reports,
+    indicators,
+    stock,
+)
 
 
 def create_app(

@@ -102,6 +102,11 @@ SEVERITY = {
 
 #: Any status → tone of its badge. The glyph in the badge says the same as the colour.
 TONE = {
+    "verified": "good",
+    "closed": "good",
+    "open": "bad",
+    "acknowledged": "warn",
+    "resubmitted": "warn",
     "met": "good",
     "passed": "good",
     "success": "good",
