@@ -126,11 +126,12 @@ def _mask_series(values: pl.Series, column: Column | None) -> pl.Series:
     # Late: messages are scrubbed in processes that never see a frame.
     import polars as pl
 
-    texts = values.cast(pl.String, strict=False).to_list()
-    shown = [
-        None if text is None else HIDDEN if column is None else mask(text, column) for text in texts
-    ]
-    return pl.Series(values.name, shown, dtype=pl.String)
+    texts = values.cast(pl.String, strict=False)
+    shown = {
+        text: HIDDEN if column is None else mask(text, column)
+        for text in texts.unique().drop_nulls()
+    }
+    return pl.Series(values.name, [shown.get(text) for text in texts], dtype=pl.String)
 
 
 def _vouched(value: str, column: Column) -> bool:

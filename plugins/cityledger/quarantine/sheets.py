@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, islice
 from pathlib import Path
@@ -14,6 +15,8 @@ from cityledger.lifecycle.corrections import FILE, LINE, REASONS, ROW_ID, displa
 SHEET_ROWS: Final = 1_000_000
 INSTRUCTIONS_SHEET, ROWS_SHEET = "填写说明", "待更正数据"
 _OURS: Final = frozenset({LINE, REASONS, FILE, ROW_ID})
+# "_x003D_" is how workbooks write "=": such a text needs its underscore written so, too.
+_CODED: Final = re.compile(r"_(?=x[0-9A-Fa-f]{4}_)")
 _REASONS_WIDTH, _LEAST_WIDTH, _MOST_WIDTH = 48, 12, 60
 
 
@@ -86,7 +89,7 @@ def _width(title: str) -> int:
 
 def _text(cell: Any, value: str) -> Any:
     """The same cell with another text: openpyxl writes it before it asks for the next."""
-    cell.value = value
+    cell.value = _CODED.sub("_x005F_", value)
     cell.data_type = "s"  # never a formula, an error or a number, whatever the text looks like
     return cell
 

@@ -104,7 +104,7 @@ def revoke(runner: Runner, number: int, *, by: Person, reason: str) -> WaiverSta
     if state is None:
         raise BadInputError(
             f"there is no waiver {number}",
-            fix="cityledger quarantine waive --list shows them",
+            fix="cityledger quarantine waive DATASET lists them",
             code="unknown_waiver",
         )
     if not store.revoke_waiver(number, revoked_by=by.name, reason=reason):
@@ -191,7 +191,7 @@ def _already(waiver: Waiver) -> BadInputError:
     return BadInputError(
         f"waiver {waiver.id} by {waiver.approved_by} does the same until {waiver.valid_until}",
         where=waiver.rule,
-        fix=f"revoke it first (cityledger quarantine waive --revoke {waiver.id}), or leave it",
+        fix=f"revoke it first (cityledger quarantine waive {waiver.dataset} --revoke {waiver.id}), or leave it",
         code="already_waived",
     )
 

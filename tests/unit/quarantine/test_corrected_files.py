@@ -33,7 +33,9 @@ PERSON = "11010519491231002X"
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 risky = st.builds(
-    str.__add__, st.sampled_from(["=", "+", "-", "@", "\t", "\r", "'=", "''-", "＝"]), texts
+    str.__add__,
+    st.sampled_from(["=", "+", "-", "@", "\t", "\r", "'=", "''-", "＝", "_x003D_"]),
+    texts,
 )
 
 
