@@ -6,12 +6,12 @@ narrow column says the same.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, CursorResult, text
 
 from cityledger.ledger.deliveries import Arrival
 from cityledger.ledger.sums import Sums
@@ -275,9 +275,9 @@ def tables(connection: Connection, known: datetime = ALWAYS) -> list[Checked]:
     return found
 
 
-def _rows(rows: Iterable[Any]) -> Iterable[Any]:
-    """Rows whose values the statement knows and the type checker does not."""
-    return rows
+def _rows(result: CursorResult[Any]) -> Sequence[Any]:
+    """All rows at once: the driver then loads them in C, one by one in Python."""
+    return result.all()
 
 
 def arrivals(
@@ -295,7 +295,7 @@ def arrivals(
         "lasts": [last for _, last in ranges.values()],
     }
     found: dict[str, dict[str, Arrival]] = {dataset: {} for dataset in ranges}
-    for row in connection.execute(_ARRIVALS, bound):
+    for row in _rows(connection.execute(_ARRIVALS, bound)):
         found[row.dataset][row.partition] = Arrival(
             row.first_at, row.newest_at, row.delivery, row.deliveries, row.held
         )
@@ -329,8 +329,8 @@ def results(connection: Connection, number: int) -> list[Any]:
 def history(connection: Connection, run_ids: Sequence[int], key: str | None = None) -> list[Any]:
     """Key, run, status, evaluated, failed of all rules, or of one, in some runs; oldest first."""
     if key is None:
-        return list(connection.execute(_HISTORY, {"runs": list(run_ids)}))
-    return list(connection.execute(_RULE_HISTORY, {"runs": list(run_ids), "key": key}))
+        return [*_rows(connection.execute(_HISTORY, {"runs": list(run_ids)}))]
+    return [*_rows(connection.execute(_RULE_HISTORY, {"runs": list(run_ids), "key": key}))]
 
 
 def broken(
