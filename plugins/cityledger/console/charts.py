@@ -28,7 +28,8 @@ from cityledger.console.fonts import font_file
 from cityledger.console.scale import Point
 
 _VEGA_LITE = "6.4"
-_KEPT = 500
+_KEPT = 500  # in memory
+_STORED = 5_000  # on disk; some 200 MB
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +131,14 @@ class Charts:
         with os.fdopen(descriptor, "w", encoding="utf-8") as target:
             target.write(text)
         fresh.replace(self._folder / f"{name}.json")
+        self._prune()
+
+    def _prune(self) -> None:
+        """Forget the older half when there are too many; what is asked for again is drawn anew."""
+        kept = list(self._folder.glob("*.json"))
+        if len(kept) > _STORED:
+            for path in sorted(kept, key=lambda one: one.stat().st_mtime)[: len(kept) // 2]:
+                path.unlink(missing_ok=True)
 
 
 def sparkline(values: Sequence[float | None], *, height: int = 20, step: int = 6) -> Markup:

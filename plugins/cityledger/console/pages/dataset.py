@@ -127,6 +127,14 @@ def _rule_chart(
         )
         for one in history
     ]
+    top = max((point.value or 0 for point in points), default=0)
     in_percent = threshold is not None and threshold.unit == "percent"
     levels = [(view.gettext(_THRESHOLD), threshold.maximum)] if in_percent else []
-    return view.desk.charts.lines(points, title=key, unit=view.gettext(_SHARE), levels=levels)
+    highest = max(top, *(level for _, level in levels)) if levels else top
+    return view.desk.charts.lines(
+        points,
+        title=key,
+        unit=view.gettext(_SHARE),
+        bounds=(0.0, 1.1 * highest or 1.0),  # from nought: a share of a share would frighten
+        levels=levels,
+    )
