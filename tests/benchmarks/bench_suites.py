@@ -429,7 +429,8 @@ def page(result: dict[str, Any]) -> str:
     lines += [
         "",
         "datacontract-cli reads the file itself and splits no rows, so its time compares with",
-        "nothing above.",
+        "nothing above. Great Expectations runs on pandas, SQL databases and Spark; DuckDB is not",
+        "among those it supports and was tried through SQLAlchemy. Spark was not measured.",
         "",
         "## Verdicts",
         "",

@@ -81,9 +81,9 @@ def _batch(context: Any, frame: pd.DataFrame, path: str, engine: str) -> Any:
 
     database = f"{path}.duckdb"
     with duckdb.connect(database) as connection:
-        connection.execute(f"CREATE OR REPLACE TABLE rows AS SELECT * FROM '{path}'")
+        connection.execute(f"CREATE OR REPLACE TABLE cases AS SELECT * FROM '{path}'")
     source = context.data_sources.add_sql("data", connection_string=f"duckdb:///{database}")
-    asset = source.add_table_asset("rows", table_name="rows")
+    asset = source.add_table_asset("cases", table_name="cases")
     return asset.add_batch_definition_whole_table("whole").get_batch()
 
 
