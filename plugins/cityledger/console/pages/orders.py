@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import Annotated
 
@@ -99,7 +100,7 @@ def take_step(
     """Take a step that the person may take, on the version of the order that they looked at."""
     order = _order(view, number)
     book = view.desk.orders
-    steps = {
+    steps: dict[EventKind, Callable[..., Order]] = {
         EventKind.ACKNOWLEDGED: book.acknowledge,
         EventKind.RESUBMITTED: book.resubmit,
         EventKind.VERIFIED: book.verify,
