@@ -191,7 +191,7 @@ def _already(waiver: Waiver) -> BadInputError:
     return BadInputError(
         f"waiver {waiver.id} by {waiver.approved_by} does the same until {waiver.valid_until}",
         where=waiver.rule,
-        fix=f"revoke it first (cityledger quarantine waive {waiver.dataset} --revoke {waiver.id}), or leave it",
+        fix=f"leave it, or: cityledger quarantine waive {waiver.dataset} --revoke {waiver.id}",
         code="already_waived",
     )
 
