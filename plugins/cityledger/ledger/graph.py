@@ -14,7 +14,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, text
 
@@ -208,8 +208,7 @@ class Node:
         return f"{self.kind.name.lower()}:{self.namespace}:{self.name}"
 
 
-@dataclass(frozen=True, slots=True)
-class Edge:
+class Edge(NamedTuple):
     """Data flows from one node to another."""
 
     source: int
@@ -617,20 +616,16 @@ def _find(connection: Connection, names: Sequence[Name]) -> Node | None:
 
 
 def node_of(row: Any) -> Node:
-    """A node from a row of the graph."""
-    return Node(
-        row.id,
-        NodeKind(row.kind),
-        row.namespace,
-        row.name,
-        row.first_at,
-        row.last_at,
-        row.lifecycle,
-    )
+    """A node from a row of the graph, whose first seven columns are a node's."""
+    number, kind, namespace, name, first_at, last_at, lifecycle = row[:7]
+    return Node(number, _KINDS[kind], namespace, name, first_at, last_at, lifecycle)
+
+
+_KINDS = tuple(NodeKind)
 
 
 def _nodes(connection: Connection, ids: Iterable[int]) -> dict[int, Node]:
-    return {row.id: node_of(row) for row in connection.execute(_NODES, {"ids": [*ids]})}
+    return {row[0]: node_of(row) for row in connection.execute(_NODES, {"ids": [*ids]})}
 
 
 def run_of(row: Any) -> Run:
