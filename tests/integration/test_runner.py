@@ -14,6 +14,8 @@ from cityledger.cli.main import app
 from cityledger.contracts.rectification import Rectification
 from cityledger.demo.generate.generator import generate, key_path, redeliver
 from cityledger.errors import BadInputError, Exit
+from cityledger.ledger.catalog import Catalog
+from cityledger.ledger.graph import LineageGraph
 from cityledger.ledger.lineage import Origin, Parent
 from cityledger.lifecycle.release import AlreadyDecidedError
 from cityledger.people import Person, Role
@@ -111,6 +113,13 @@ def test_every_stage_tells_the_ledger_which_versions_it_touched(runner: Runner) 
     assert landed["facets"]["version"]["datasetVersion"] == receipt.objects[0].version_id
     judged = by_stage[f"{DATASET}.validate", "COMPLETE"]["inputs"]
     assert [item["name"] for item in judged] == [landed["name"]]
+    graph = LineageGraph(runner.database)
+    validate = graph.run(by_stage[f"{DATASET}.validate", "START"]["run"]["runId"])
+    assert validate is not None
+    assert len(graph.of_run(validate).runs) == 2  # itself and the run that landed its files
+    declared = by_stage[f"{DATASET}.validate", "START"]["run"]["facets"]["cityledger_declares"]
+    assert all(declared[key] for key in ("inputs", "outputs"))
+    assert Catalog(runner.database, graph).gapped_runs(10, 0).items == ()
 
 
 def test_releasing_what_was_never_validated_says_what_to_do(runner: Runner) -> None:
