@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+import re
 import secrets
+from pathlib import Path
 
 import pytest
+from cityledger.audit import verify_pack as offline
+from cityledger.audit.gather import gather_indicator, gather_table
+from cityledger.audit.pack import make_pack, open_pack, sign_statement
+from cityledger.audit.rederive import Comparison, rederive_pack
 from cityledger.audit.trace import trace_indicator
 from cityledger.demo.generate.generator import generate
-from cityledger.errors import BadInputError
+from cityledger.errors import BadInputError, CityLedgerError
+from cityledger.ledger.log.files import LogFiles
+from cityledger.ledger.log.keyring import Keyring
+from cityledger.ledger.log.landed import verify_landed
 from cityledger.ledger.log.verify import verify
 from cityledger.records import Publication
 from cityledger.runner import Runner
@@ -93,3 +104,143 @@ def test_trace_counts_and_masks(city: tuple[Runner, Publication]) -> None:
         assert phone is None or "*" in phone or phone == ""
     with pytest.raises(BadInputError, match="no value of SVC-01"):
         trace_indicator(runner, "SVC-01", area="000000", period=value.period)
+
+
+@pytest.fixture(scope="module")
+def packs(
+    city: tuple[Runner, Publication], tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Path]:
+    """Packs for a value, with and without its inputs, and for a table."""
+    runner, publication = city
+    folder = tmp_path_factory.mktemp("packs")
+    value = next(v for v in publication.values if v.code == "SVC-01" and v.value)
+    evidence = gather_indicator(runner, value.code, area=value.area, period=value.period)
+    table = gather_table(runner, "core.fct_outpatient_visit")
+    made = {
+        "plain": make_pack(runner, evidence),
+        "whole": make_pack(runner, evidence, with_inputs=True),
+        "table": make_pack(runner, table, with_inputs=True),
+    }
+    assert make_pack(runner, evidence) == made["plain"]
+    for name, data in made.items():
+        (folder / f"{name}.zip").write_bytes(data)
+    return {name: folder / f"{name}.zip" for name in made}
+
+
+def test_pack_verifies_and_is_readable(
+    city: tuple[Runner, Publication], packs: dict[str, Path]
+) -> None:
+    """Prevents a pack that only its maker believes, or that no auditor can read."""
+    runner, publication = city
+    files = LogFiles(runner.settings, runner.store)
+    (key,) = Keyring(runner.settings, runner.database, files).keys()
+    statement, contents = open_pack(packs["plain"], str(key.verifier))
+    predicate = statement["predicate"]
+    value = next(v for v in publication.values if v.code == "SVC-01" and v.value)
+    assert predicate["subject"]["value"] == value.value
+    assert [one["dataset"] for one in predicate["inputs"]] == ["gov_services.service_cases"]
+    assert all(one["verdicts"] and one["objects"] for one in predicate["inputs"])
+    jobs = {event["job"] for event in predicate["log"]["events"]}
+    assert jobs >= {"gov_services.service_cases.land", "city.standardise", "city.publish"}
+    assert contents["evidence.pdf"].startswith(b"%PDF")
+    page = contents["index.html"].decode()
+    assert value.value in page
+    assert "<svg" in page
+    assert not re.search(r"(src|href)=.?https?:", page)
+    assert not any(name.startswith("inputs/") for name in contents)
+
+
+def test_crate_is_complete(packs: dict[str, Path]) -> None:
+    """Prevents a crate whose parts are not in it, or that lacks what its profiles ask for."""
+    _, contents = open_pack(packs["plain"])
+    document = json.loads(contents["ro-crate-metadata.json"])
+    nodes = {node["@id"]: node for node in document["@graph"]}
+    assert len(nodes) == len(document["@graph"])
+    assert nodes["ro-crate-metadata.json"]["about"] == {"@id": "./"}
+    root = nodes["./"]
+    assert {"name", "description", "datePublished", "license", "mainEntity"} <= set(root)
+    parts = {part["@id"] for part in root["hasPart"]}
+    assert parts == set(contents) - {"ro-crate-metadata.json", "statement.dsse.json"}
+    assert nodes[root["mainEntity"]["@id"]]["@type"][-1] == "ComputationalWorkflow"
+    (action,) = [node for node in document["@graph"] if node["@type"] == "CreateAction"]
+    assert action["instrument"] == root["mainEntity"]
+    referred = re.findall(r'\{"@id": "([^"]+)"\}', json.dumps(document))
+    outside = {one for one in referred if one not in nodes}
+    assert outside == {"https://w3id.org/ro/crate/1.1"}
+
+
+@pytest.mark.parametrize("name", ["whole", "table"])
+def test_rederived_elsewhere_without_any_server(
+    city: tuple[Runner, Publication], packs: dict[str, Path], name: str, tmp_path: Path
+) -> None:
+    """Prevents evidence that only the machine which made it can repeat."""
+    elsewhere = Settings(
+        _env_file=None, home=tmp_path, spool_dir=tmp_path / "spool", pseudonym_key=KEY, threads=1
+    )
+    assert elsewhere.s3_url is None
+    result = rederive_pack(packs[name], elsewhere)
+    assert result.first_difference == ""
+    assert result.result is Comparison.BYTES, result
+    assert result.notes == ()
+    assert any(check.what.startswith("table core.") for check in result.checks)
+    assert not list((tmp_path / "spool").iterdir())
+
+
+def test_rederived_from_the_landing_bucket(
+    city: tuple[Runner, Publication], packs: dict[str, Path], tmp_path: Path
+) -> None:
+    """Prevents small packs from being worthless; without the key pseudonyms are left out."""
+    runner, _ = city
+    elsewhere = runner.settings.model_copy(
+        update={"home": tmp_path, "spool_dir": tmp_path / "spool", "pseudonym_key": None}
+    )
+    result = rederive_pack(packs["plain"], elsewhere)
+    assert result.result is Comparison.BYTES, result
+    assert any("pseudonym" in note for note in result.notes)
+    nowhere = Settings(_env_file=None, home=tmp_path, spool_dir=tmp_path / "spool")
+    with pytest.raises(CityLedgerError) as caught:
+        rederive_pack(packs["plain"], nowhere)
+    assert caught.value.code == "inputs_missing"
+
+
+def test_other_number_is_told(
+    city: tuple[Runner, Publication], packs: dict[str, Path], tmp_path: Path
+) -> None:
+    """Prevents a re-derivation that nods: a signed pack with another number must differ."""
+    runner, _ = city
+    files = LogFiles(runner.settings, runner.store)
+    signer = Keyring(runner.settings, runner.database, files).signer()
+    statement, contents = open_pack(packs["whole"])
+    predicate = statement["predicate"]
+    predicate["subject"]["value"] = "0.1000"
+    listed = predicate.pop("files")
+    del predicate["id"]
+    predicate["id"] = offline.identity(predicate)
+    predicate["files"] = listed
+    digest = hashlib.sha256(offline.canonical(predicate["subject"])).hexdigest()
+    statement["subject"][0]["digest"]["sha256"] = digest
+    forged = tmp_path / "forged.zip"
+    envelope = sign_statement(statement, signer)
+    forged.write_bytes(offline.zip_bytes(contents | {offline.STATEMENT: envelope}))
+    elsewhere = Settings(
+        _env_file=None, home=tmp_path, spool_dir=tmp_path / "spool", pseudonym_key=KEY
+    )
+    result = rederive_pack(forged, elsewhere)
+    assert result.result is Comparison.DIFFERENT
+    assert "0.1000" in result.first_difference
+
+
+def test_tampered_landing_is_told(city: tuple[Runner, Publication]) -> None:
+    """Prevents a landed object that is not what its receipt says from staying unseen."""
+    runner, _ = city
+    assert list(verify_landed(runner.database, runner.store)) == []
+    receipt = runner.journal.receipts("hotline.tickets", "2026-03-31")[0]
+    lie = receipt.objects[0].model_copy(update={"sha256": "0" * 64})
+    forged = receipt.model_copy(update={"objects": (lie,), "delivery": "f" * 16, "sequence": 9})
+    runner.store.put_bytes(
+        "landing",
+        "_receipts/hotline/tickets/2026-03-31/00009-ffffffffffffffff.json",
+        forged.model_dump_json().encode(),
+    )
+    found = list(verify_landed(runner.database, runner.store))
+    assert [one.kind for one in found] == ["object_changed"]

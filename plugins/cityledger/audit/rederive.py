@@ -21,7 +21,7 @@ import polars as pl
 
 from cityledger.audit.pack import open_pack
 from cityledger.audit.pinned import rows
-from cityledger.audit.scratch import ScratchStore
+from cityledger.audit.scratch import ScratchStore, write_profile
 from cityledger.contracts.city import read_city
 from cityledger.contracts.identity import Partition
 from cityledger.contracts.registry import load_contract, load_contracts
@@ -39,18 +39,6 @@ from cityledger.storage import duck
 from cityledger.storage.objects import ObjectStore
 from quality_checks.suite import compile_suite
 
-_PROFILE = """cityledger:
-  target: lake
-  outputs:
-    lake:
-      type: duckdb
-      path: ":memory:"
-      database: lake
-      schema: staging
-      threads: 1
-      plugins: [{{module: cityledger.audit.scratch_session}}]
-      attach: [{{path: "ducklake:{catalogue}", alias: lake}}]
-"""
 _NUMBERS = ("value", "numerator", "denominator")
 
 
@@ -139,8 +127,7 @@ class _Work:
             target = self.folder.joinpath(*parts)
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(data)
-        profile = _PROFILE.format(catalogue=self._catalogue)
-        (self.folder / "dbt_project" / "profiles.yml").write_text(profile, "utf-8")
+        write_profile(self.folder / "dbt_project", self._catalogue)
 
     @property
     def _catalogue(self) -> Path:

@@ -1,4 +1,4 @@
-"""A folder that stands in for the object store while a number is re-derived."""
+"""A folder that stands in for object store and lake while a number is re-derived."""
 
 from __future__ import annotations
 
@@ -13,6 +13,24 @@ from typing import Any, BinaryIO
 from cityledger.errors import CityLedgerError
 from cityledger.records import ObjectRef
 from cityledger.storage.objects import ObjectStore
+
+_PROFILE = """cityledger:
+  target: lake
+  outputs:
+    lake:
+      type: duckdb
+      path: ":memory:"
+      database: lake
+      schema: staging
+      threads: 1
+      plugins: [{{module: cityledger.audit.scratch_session}}]
+      attach: [{{path: "ducklake:{catalogue}", alias: lake}}]
+"""
+
+
+def write_profile(project: Path, catalogue: Path) -> None:
+    """Let a copy of the dbt project build into a lake in a folder."""
+    (project / "profiles.yml").write_text(_PROFILE.format(catalogue=catalogue), "utf-8")
 
 
 class ScratchStore(ObjectStore):

@@ -99,6 +99,23 @@ def rederive(pack: PackArgument, key: KeyOption = None, as_json: JsonOption = Fa
         )
 
 
+@app.command()
+def lint() -> None:
+    """Look for clocks, randomness, float sums and ties in the dbt models; exit code 1 if any."""
+    from cityledger.audit.lint import lint_models
+
+    found = lint_models(get_settings())
+    for doubt in found:
+        typer.echo(f"{doubt.model}: {doubt.kind}: {doubt.sql}")
+    if found:
+        raise CityLedgerError(
+            f"{len(found)} place(s) whose result may differ from run to run",
+            fix="see docs/evidence.md, determinism",
+            code="not_reproducible",
+        )
+    typer.echo("every model is reproducible")
+
+
 def _key(text: str | None) -> str | None:
     if text is None:
         return None

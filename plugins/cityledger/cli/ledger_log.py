@@ -42,12 +42,6 @@ class LogDamagedError(CityLedgerError):
         )
 
 
-app = typer.Typer(
-    help="The ledger: checkpoints of its transparency log, proofs, verification, keys.",
-    no_args_is_help=True,
-)
-
-
 def mount(app: typer.Typer) -> None:
     """Add the verbs to the group `cityledger ledger`."""
     app.command("checkpoint")(checkpoint)
@@ -193,6 +187,3 @@ def _show(report: Report, *, as_json: bool) -> None:
         )
     if report.pending:
         console.print(f"  {report.pending:,} newer event(s) wait for the next checkpoint")
-
-
-mount(app)

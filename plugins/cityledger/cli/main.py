@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 
 from cityledger import __version__
+from cityledger.cli.audit import app as audit
 from cityledger.cli.console import app as console
 from cityledger.cli.contract import app as contract
 from cityledger.cli.demo import app as demo
@@ -21,6 +22,7 @@ from cityledger.cli.run import mount as mount_run
 from cityledger.cli.score import mount as mount_score
 from cityledger.cli.stack import mount as mount_stack
 from cityledger.cli.status import mount as mount_status
+from cityledger.cli.trace import app as trace
 from cityledger.errors import CityLedgerError, Exit
 
 app = typer.Typer(
@@ -53,6 +55,8 @@ mount_report(app)
 app.add_typer(contract, name="contract")
 app.add_typer(console, name="console")
 app.add_typer(demo, name="demo")
+app.add_typer(audit, name="audit")
+app.add_typer(trace, name="trace")
 app.add_typer(ledger, name="ledger")
 app.add_typer(orders, name="orders")
 app.add_typer(quarantine, name="quarantine")

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from cityledger.audit.trace import Trace, trace_indicator
-from cityledger.runner import Runner
+if TYPE_CHECKING:
+    from cityledger.audit.trace import Trace
 
 app = typer.Typer(help="From a published value to the lines of the original files.")
 
@@ -31,6 +31,9 @@ def indicator(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Show which rows a value was computed from, down to file and line; personal data masked."""
+    from cityledger.audit.trace import trace_indicator
+    from cityledger.runner import Runner
+
     found = trace_indicator(
         Runner.from_settings(),
         code,
