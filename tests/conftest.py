@@ -110,18 +110,38 @@ def s3_url(server_dir: Path) -> Iterator[str]:
         yield f"http://{server.access_key}:{server.secret_key}@127.0.0.1:{server.ports['s3']}"
 
 
+@pytest.fixture(scope="session")
+def database_template(postgres_server: Postgres) -> str:
+    """Name of a migrated database; copying it takes a tenth of the time of migrating anew."""
+    # Here, because most tests don't need it.
+    from cityledger.storage.address import DatabaseAddress
+    from cityledger.storage.database import Database
+
+    name = "migrated_template"
+    with postgres_server.connect() as session:
+        session.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+    database = Database(DatabaseAddress.parse(_url(postgres_server, name)))
+    database.migrate()
+    database.close()
+    return name
+
+
 @pytest.fixture
 def settings(
-    postgres_server: Postgres, s3_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    postgres_server: Postgres,
+    database_template: str,
+    s3_url: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Settings]:
-    """Settings with an empty database, unused bucket names and a home of this test's own.
+    """Settings with a database without rows, unused bucket names and a home of this test's own.
 
     The environment says the same, so code that calls ``get_settings()`` agrees.
     """
     database = f"test_{secrets.token_hex(6)}"
-    name = sql.Identifier(database)
+    name, template = sql.Identifier(database), sql.Identifier(database_template)
     with postgres_server.connect() as session:
-        session.execute(sql.SQL("CREATE DATABASE {}").format(name))
+        session.execute(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(name, template))
     for variable in [one for one in os.environ if one.startswith("CITYLEDGER_")]:
         monkeypatch.delenv(variable)
     monkeypatch.setenv("CITYLEDGER_HOME", str(tmp_path / "home"))
@@ -140,12 +160,9 @@ def settings(
 
 @pytest.fixture
 def ready_settings(settings: Settings) -> Settings:
-    """`settings` whose database is migrated and whose buckets exist."""
-    # Here, because most tests need neither module.
-    from cityledger.storage.database import Database
+    """`settings` whose buckets exist."""
     from cityledger.storage.objects import ObjectStore
 
-    Database.from_settings(settings).migrate()
     ObjectStore.from_settings(settings).ensure_buckets()
     return settings
 

@@ -21,6 +21,12 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 
+@pytest.fixture(scope="session")
+def database_template() -> str:
+    """Of PostgreSQL itself: these tests migrate by themselves."""
+    return "template1"
+
+
 @pytest.fixture
 def database(settings: Settings) -> Iterator[Database]:
     made = Database.from_settings(settings)
