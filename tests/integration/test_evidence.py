@@ -13,9 +13,13 @@ from cityledger.audit import verify_pack as offline
 from cityledger.audit.gather import gather_indicator, gather_table
 from cityledger.audit.pack import make_pack, open_pack, sign_statement
 from cityledger.audit.rederive import Comparison, rederive_pack
-from cityledger.audit.trace import trace_indicator
+from cityledger.audit.trace import VALUES, trace_indicator
 from cityledger.demo.generate.generator import generate
 from cityledger.errors import BadInputError, CityLedgerError
+from cityledger.ledger.catalog import Catalog
+from cityledger.ledger.facts import DECLARES, NodeKind
+from cityledger.ledger.graph import LineageGraph
+from cityledger.ledger.columns.determinism import project_doubts
 from cityledger.ledger.log.files import LogFiles
 from cityledger.ledger.log.keyring import Keyring
 from cityledger.ledger.log.landed import verify_landed
@@ -244,3 +248,45 @@ def test_tampered_landing_is_told(city: tuple[Runner, Publication]) -> None:
     )
     found = list(verify_landed(runner.database, runner.store))
     assert [one.kind for one in found] == ["object_changed"]
+
+
+def test_a_published_city_lacks_nothing_it_declared(city: tuple[Runner, Publication]) -> None:
+    """Prevents a declaration that no run can keep, or a model whose lineage nobody missed."""
+    runner, _ = city
+    graph = LineageGraph(runner.database, wait=60)
+    catalog = Catalog(runner.database, graph)
+    assert graph.behind() == 0
+    assert catalog.gapped_runs(10, 0).items == ()
+    assert catalog.remarked().items == ()
+    build = graph.find(NodeKind.JOB, runner.settings.lineage_namespace, "city.standardise")
+    assert build is not None
+    (run,) = catalog.runs(build, 1, 0).items
+    declared = catalog.run_facets([run])[run.run_id][DECLARES]
+    assert len(declared["children"]) > 10
+
+
+@pytest.mark.parametrize("threads", [1, 8])
+def test_all_indicators_are_the_same_at_any_thread_count(
+    city: tuple[Runner, Publication], tmp_path: Path, threads: int
+) -> None:
+    """Prevents numbers that depend on the machine; the city itself was built with two threads."""
+    runner, _ = city
+    pack = tmp_path / "all.zip"
+    pack.write_bytes(make_pack(runner, gather_table(runner, VALUES), with_inputs=True))
+    elsewhere = Settings(
+        _env_file=None,
+        home=tmp_path,
+        spool_dir=tmp_path / "spool",
+        pseudonym_key=KEY,
+        threads=threads,
+    )
+    result = rederive_pack(pack, elsewhere)
+    assert result.result is Comparison.BYTES, result.first_difference
+    compared = {check.what for check in result.checks if check.result is Comparison.CONTENT}
+    assert f"table {VALUES}" in compared
+    assert sum(one.startswith("table indicators.ind_") for one in compared) >= 13
+
+
+def test_models_are_reproducible(city: tuple[Runner, Publication]) -> None:
+    """Prevents a clock, a random number, a float sum or a tie in the models of the house."""
+    assert project_doubts(city[0].settings.home / "dbt") == []

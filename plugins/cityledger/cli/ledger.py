@@ -21,7 +21,9 @@ from cityledger.ledger.intake import Intake
 from cityledger.settings import Settings, get_settings
 from cityledger.storage.database import Database
 
-app = typer.Typer(help="The ledger: collector, events, graph, transparency log.", no_args_is_help=True)
+app = typer.Typer(
+    help="The ledger: collector, events, graph, transparency log.", no_args_is_help=True
+)
 token = typer.Typer(help="Tokens of the collector.", no_args_is_help=True)
 outbox = typer.Typer(help="Events that wait to be delivered.", no_args_is_help=True)
 app.add_typer(token, name="token")
