@@ -16,6 +16,8 @@ _MOJIBAKE = "|".join(
         r"\x{FFFD}",  # the replacement character: bytes were lost before we saw the text
         r"[\x{A1}-\x{FF}]{3}",  # GBK bytes read as Latin-1: ÔÆ¸Û (no language has three in a row)
         r"[\x{80}-\x{9F}]",  # C1 controls: UTF-8 bytes read as Latin-1
+        # hanzi in UTF-8 whose bytes hold A0 and no C1: two in a row, for é\u00a0» is good French
+        r"(?:[\x{E4}-\x{E9}][\x{80}-\x{BF}]{2}){2}",
         r"锟斤拷|烫烫|屯屯",  # replacement characters and debug memory, read as GBK
         r"[\x{E000}-\x{F8FF}]",  # private use: a code page's own characters
     )

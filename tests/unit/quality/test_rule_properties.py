@@ -11,7 +11,7 @@ from typing import Any
 import polars as pl
 import pytest
 from cityledger.contracts.model import Scope
-from hypothesis import assume, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from quality_checks.rules.industry import SECTIONS
@@ -59,6 +59,7 @@ hanzi = st.text(
 
 
 @FEW
+@example("堡堡")  # in UTF-8 with A0 and without a C1 control
 @given(hanzi)
 def test_every_way_of_decoding_wrongly_is_seen(broken, column, text: str) -> None:
     """A pair of encodings that the rule misses lets a delivery of rubbish through."""
