@@ -81,8 +81,8 @@ def create_app(
     app.state.logout_path = logout_path
     app.state.key = load_key(settings.home)
     app.state.pages = Pages([item for page in PAGES for item in getattr(page, "NAVIGATION", ())])
-    app.add_middleware(SecurityHeaders)
     errors.install(app)
+    app.add_middleware(SecurityHeaders)  # after it, hence around it: errors get the headers too
     app.include_router(assets.router)
     for page in PAGES:
         app.include_router(page.router)

@@ -13,9 +13,10 @@ def number(value: float | Decimal | str | None, digits: int = 0) -> str:
     if value is None or value == "":
         return NOTHING
     try:
-        return f"{Decimal(str(value)):,.{digits}f}"
+        exact = Decimal(str(value))
     except InvalidOperation:
         return str(value)
+    return f"{exact:,.{digits}f}" if exact.is_finite() else NOTHING
 
 
 def figure(value: Decimal | float | str | None) -> str:
@@ -26,6 +27,8 @@ def figure(value: Decimal | float | str | None) -> str:
         exact = Decimal(str(value))
     except InvalidOperation:
         return str(value)
+    if not exact.is_finite():
+        return NOTHING
     text = f"{exact:,f}"
     return text.rstrip("0").rstrip(".") if "." in text else text
 

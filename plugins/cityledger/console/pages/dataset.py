@@ -18,7 +18,7 @@ from cityledger.console.navigation import NavigationItem
 from cityledger.console.pages.trends import dimension_trend, total_trend
 from cityledger.console.scale import Point
 from cityledger.console.view import CurrentView, View
-from cityledger.contracts.model import Contract
+from cityledger.contracts.model import Contract, Threshold
 from cityledger.ledger.quality_records import DatasetView, RulePoint, RuleStanding
 from cityledger.quarantine.reasons import sentence
 from cityledger.records import RuleStatus
@@ -115,7 +115,7 @@ def _calendar(view: View, shown: DatasetView) -> Chart | None:
 
 
 def _rule_chart(
-    view: View, key: str, history: tuple[RulePoint, ...], threshold: Any
+    view: View, key: str, history: tuple[RulePoint, ...], threshold: Threshold | None
 ) -> Chart | None:
     if not history:
         return None
@@ -128,8 +128,9 @@ def _rule_chart(
         for one in history
     ]
     top = max((point.value or 0 for point in points), default=0)
-    in_percent = threshold is not None and threshold.unit == "percent"
-    levels = [(view.gettext(_THRESHOLD), threshold.maximum)] if in_percent else []
+    levels = []
+    if threshold is not None and threshold.unit == "percent" and not threshold.bounds:
+        levels = [(view.gettext(_THRESHOLD), threshold.maximum)]
     highest = max(top, *(level for _, level in levels)) if levels else top
     return view.desk.charts.lines(
         points,
