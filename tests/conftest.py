@@ -105,6 +105,7 @@ def s3_url(server_dir: Path) -> Iterator[str]:
         access_key="test",
         secret_key=secrets.token_hex(16),
         internal_secret=secrets.token_hex(16),
+        volume_mb=16,  # each test makes buckets of its own
     )
     with running(server, logs=server_dir):
         yield f"http://{server.access_key}:{server.secret_key}@127.0.0.1:{server.ports['s3']}"

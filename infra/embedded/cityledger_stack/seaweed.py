@@ -69,6 +69,8 @@ class SeaweedFS(Server):
             user could read and delete files through the filer and volume ports, past S3's
             access keys and object lock.
         marker: The stack's home, by which a leftover process is recognised.
+        volume_mb: Size of a volume file. Every bucket takes some volumes, and the disk has room for
+            so many of them: who makes hundreds of buckets needs small ones.
     """
 
     data_dir: Path
@@ -77,6 +79,7 @@ class SeaweedFS(Server):
     secret_key: str
     internal_secret: str
     marker: str = ""
+    volume_mb: int = 128
     name: str = "s3"
 
     @property
@@ -113,6 +116,7 @@ class SeaweedFS(Server):
                 "-webdav=false",
                 "-admin.ui=false",
                 "-master.telemetry=false",
+                f"-master.volumeSizeLimitMB={self.volume_mb}",
             ),
             env=clean_env({**self._secrets(), MARKER: self.marker}),
             cwd=self.data_dir,
