@@ -17,9 +17,9 @@ from cityledger.audit.trace import VALUES, trace_indicator
 from cityledger.demo.generate.generator import generate
 from cityledger.errors import BadInputError, CityLedgerError
 from cityledger.ledger.catalog import Catalog
+from cityledger.ledger.columns.determinism import project_doubts
 from cityledger.ledger.facts import DECLARES, NodeKind
 from cityledger.ledger.graph import LineageGraph
-from cityledger.ledger.columns.determinism import project_doubts
 from cityledger.ledger.log.files import LogFiles
 from cityledger.ledger.log.keyring import Keyring
 from cityledger.ledger.log.landed import verify_landed
