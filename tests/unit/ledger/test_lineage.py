@@ -39,7 +39,7 @@ from cityledger.storage.tables import lineage_event
 from openlineage.client import OpenLineageClient
 from openlineage.client.event_v2 import Job, Run, RunEvent, RunState
 from pydantic import SecretStr
-from sqlalchemy import select
+from sqlalchemy import select, text
 
 Count = Callable[[str], int]
 
@@ -202,9 +202,11 @@ def test_events_survive_a_database_that_was_down(
 
 def test_event_before_the_first_migration_is_kept(settings: Settings) -> None:
     """Prevents lost lineage on a database whose tables do not exist yet."""
+    database = Database.from_settings(settings)
+    with database.begin() as connection:
+        connection.execute(text("DROP SCHEMA IF EXISTS cityledger CASCADE"))
     intake = Intake(settings)
     assert intake.accept(b'{"eventType": "START"}') is False
-    database = Database.from_settings(settings)
     database.migrate()
     assert intake.flush_outbox() == 1
     assert [event["event_type"] for event in _events(database)] == ["START"]
