@@ -8,10 +8,10 @@ SCALE  ?= 1
 SEED   ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lock demo up down status test lint format unit bench realdata clean
+.PHONY: help setup lock demo up down status test lint format unit bench bench-compare realdata clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # The lock is the one list of versions and hashes; uv itself is installed from it first.
 $(VENV)/.installed: requirements.lock pyproject.toml
@@ -70,6 +70,9 @@ realdata: setup ## Run the real extracts beside the project (../shared/realdata)
 
 bench: setup ## Measure; prints a table and writes .cityledger/bench/*.json
 	$(BIN)/python -m tests.benchmarks
+
+bench-compare: setup ## The same verdicts by Great Expectations and datacontract-cli: speed and agreement
+	$(BIN)/python -m tests.benchmarks.bench_suites --install --page
 
 clean: ## Stop the stack and delete .venv and caches (.cityledger with your data stays)
 	@[ ! -x $(BIN)/cityledger ] || $(BIN)/cityledger down

@@ -13,12 +13,17 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from cityledger.contracts.registry import load_contracts
 from cityledger.demo.day import Day, DayView
 from cityledger.demo.generate.answers import AnswerKey
 from cityledger.demo.generate.generator import generate
 from cityledger.demo.summary import DaySummary
 from cityledger.errors import CityLedgerError
+from cityledger.profiling.delivery import newest_validated, profile_delivery
+from cityledger.profiling.inventory import take_inventory
+from cityledger.profiling.store import ProfileStore
 from cityledger.records import IndicatorStatus
+from cityledger.runner import Runner
 from cityledger.settings import get_settings
 
 ScaleOption = Annotated[
@@ -50,13 +55,33 @@ def run_demo(scale: float, seed: int, *, as_json: bool) -> None:
         key = generate(get_settings().drop_dir, scale=scale, seed=seed)
     console.print(f"stack ready, {len(key.deliveries)} deliveries in {info.drop_dir}")
     summary = _watch_day(console, key)
+    with console.status("taking stock of the data"):
+        _take_stock(key)
     login = _login(info.airflow_url)
     if as_json:
         document = {"stack_seconds": round(info.seconds, 1), **summary.model_dump(mode="json")}
-        typer.echo(json.dumps({**document, "airflow": login}, ensure_ascii=False, indent=2))
+        typer.echo(
+            json.dumps(
+                {**document, "console": _console(login), "airflow": login},
+                ensure_ascii=False,
+                indent=2,
+            )
+        )
     else:
         _print(Console(highlight=False), summary, login)
     _check(summary, key)
+
+
+def _take_stock(key: AnswerKey) -> None:
+    """What the DAG ``inventory`` does every night, so that its page shows something by day."""
+    settings = get_settings()
+    runner = Runner.from_settings(settings)
+    contracts = load_contracts(settings.contracts_dir).values()
+    ProfileStore(runner.database).save_inventory(take_inventory(settings.drop_dir, contracts))
+    delivered = {one.dataset for one in key.deliveries}
+    for dataset, partition in newest_validated(runner.journal):
+        if dataset in delivered:
+            profile_delivery(runner, dataset, partition)
 
 
 def _watch_day(console: Console, key: AnswerKey) -> DaySummary:
@@ -109,7 +134,8 @@ def _print(console: Console, summary: DaySummary, login: dict[str, str]) -> None
         f"{over.waiting:.1f} s (means of {over.tasks} tasks)",
         soft_wrap=True,
     )
-    console.print(f"\nAirflow   {login['url']}")
+    console.print(f"\nconsole   {_console(login)}")
+    console.print(f"Airflow   {login['url']}")
     console.print(f"sign in   {login['user']}  {login['password']}", soft_wrap=True)
     console.print(
         "The datasets' schedules are paused again: after its day nobody delivers to the demo city.",
@@ -183,6 +209,10 @@ def _check(summary: DaySummary, key: AnswerKey) -> None:
             fix="report this with the output of `cityledger demo --json`",
             code="demo_mismatch",
         )
+
+
+def _console(login: dict[str, Any]) -> str:
+    return f"{login['url']}/cityledger/"
 
 
 def _login(url: str | None) -> dict[str, Any]:
