@@ -153,7 +153,7 @@ def _predicate(runner: Runner, evidence: Evidence, contents: Mapping[str, bytes]
             ],
         },
         "rederive": {
-            "command": "cityledger audit rederive PACK",
+            "command": "cityledger audit rederive PACK --key KEY",
             "tables": {table: build.digests.get(table) for table in evidence.tables},
             "inputs_included": any(name.startswith("inputs/") for name in contents),
         },

@@ -22,7 +22,7 @@ import polars as pl
 from cityledger.audit.pack import open_pack
 from cityledger.audit.pinned import rows
 from cityledger.audit.scratch import ScratchStore, write_profile
-from cityledger.contracts.city import read_city
+from cityledger.contracts.city import City, read_city
 from cityledger.contracts.identity import Partition
 from cityledger.contracts.registry import load_contract, load_contracts
 from cityledger.errors import BadInputError, CityLedgerError
@@ -77,11 +77,13 @@ class Rederivation(Record):
 def rederive_pack(path: Path, settings: Settings, *, verifier: str | None = None) -> Rederivation:
     """Verify a pack, compute its number again and compare.
 
+    The pack brings the SQL that is run here: only re-derive one whose signer you trust.
+
     Args:
         path: Of the pack.
         settings: Where scratch space is; the object store, if the pack brings no inputs; the
             pseudonym key, without which pseudonymised tables are not compared.
-        verifier: The city's verifier key.
+        verifier: The city's verifier key; without it the pack's own, which anybody can make.
 
     Raises:
         BadInputError: the pack does not verify.
@@ -197,13 +199,12 @@ class _Work:
 
     def _build(self, build: Build, judged: list[tuple[Release, Validation]]) -> None:
         inputs = self.folder / "input"
-        city = self.folder / "contracts" / "city.yaml"
         write_inputs(
             inputs,
             releases=[release for release, _ in judged],
             validations=[validation for _, validation in judged],
             contracts=load_contracts(self.folder / "contracts"),
-            city=read_city(city),
+            city=self._city(),
         )
         listed = pl.read_parquet(inputs / "releases.parquet")
         local = pl.col("uri").str.replace("s3://", f"{self.folder / 'objects'}/", literal=True)
@@ -215,6 +216,13 @@ class _Work:
             target_dir=self.folder / "target",
             environment=self._environment(inputs),
         )
+
+    def _city(self) -> City:
+        """The pack's city; contracts without one have neither areas nor departments."""
+        path = self.folder / "contracts" / "city.yaml"
+        if path.exists():
+            return read_city(path)
+        return City(name="", code="", areas=(), departments=())
 
     def _wanted(self, build: Build) -> set[str]:
         """The tables to build: those of the pack whose parents are all in it."""

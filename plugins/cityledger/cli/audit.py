@@ -77,7 +77,17 @@ def verify(pack: PackArgument, key: KeyOption = None, as_json: JsonOption = Fals
 
 
 @app.command()
-def rederive(pack: PackArgument, key: KeyOption = None, as_json: JsonOption = False) -> None:
+def rederive(
+    pack: PackArgument,
+    key: Annotated[
+        str,
+        typer.Option(
+            help="The city's verifier key, or a file with it: a pack brings the SQL that is run.",
+            show_default=False,
+        ),
+    ],
+    as_json: JsonOption = False,
+) -> None:
     """Compute the pack's number again from the original bytes; exit code 1 when it differs."""
     from cityledger.audit.rederive import Comparison, rederive_pack
 

@@ -24,6 +24,7 @@ from cityledger.storage.database import Database
 from cityledger.storage.objects import EVIDENCE, ObjectStore
 from cityledger.storage.tables import lineage_event
 from sqlalchemy import insert, select, text
+from sqlalchemy.exc import ProgrammingError
 
 X = "raw = 'x', sha256 = encode(sha256('x'), 'hex')"
 INSERT = "INSERT INTO cityledger.lineage_event (id, raw, sha256) OVERRIDING SYSTEM VALUE"
@@ -384,3 +385,26 @@ def test_wrong_cached_tile_does_not_spoil_proofs(
     with pytest.raises(CityLedgerError) as caught:
         Prover(ready_settings, database, store).inclusion(5, made)
     assert caught.value.code == "log_inconsistent"
+
+
+def test_append_only_role_can_add_but_not_change(
+    ready_settings: Settings, database: Database
+) -> None:
+    """Prevents a service account that could switch off what protects the ledger."""
+    with database.begin() as connection:
+        connection.execute(text("SET LOCAL ROLE cityledger_append"))
+        row = {"sha256": _sha256(raw(1)), "raw": raw(1)}
+        connection.execute(insert(lineage_event), row)
+    for statement in (
+        "UPDATE cityledger.lineage_event SET raw = 'x'",
+        "DELETE FROM cityledger.lineage_event",
+        "ALTER TABLE cityledger.lineage_event DISABLE TRIGGER ALL",
+    ):
+        with pytest.raises(ProgrammingError, match=r"permission denied|must be owner"):
+            _as_role(database, statement)
+
+
+def _as_role(database: Database, statement: str) -> None:
+    with database.begin() as connection:
+        connection.execute(text("SET LOCAL ROLE cityledger_append"))
+        connection.execute(text(statement))
