@@ -10,7 +10,7 @@ from cityledger.people import Person, Role
 if TYPE_CHECKING:
     from airflow.api_fastapi.auth.managers.models.base_user import BaseUser
     from fastapi import Request
-    from starlette.types import ASGIApp, Receive, Scope, Send
+    from starlette.types import ASGIApp
 
     from cityledger.console.accounts import Accounts
 
@@ -22,22 +22,6 @@ _ROLES = {
     "admin": frozenset({Role.ENGINEER, Role.STEWARD, Role.AUDITOR}),
     "op": frozenset({Role.ENGINEER}),
 }
-
-
-class ConsoleInAirflow:
-    """The console as an ASGI application that is built at its first request.
-
-    Every Airflow process loads plug-ins; only the api-server is ever asked for a page, so only it
-    pays for templates and charts.
-    """
-
-    def __init__(self) -> None:
-        self._app: ASGIApp | None = None
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if self._app is None:
-            self._app = build()
-        await self._app(scope, receive, send)
 
 
 def build() -> ASGIApp:

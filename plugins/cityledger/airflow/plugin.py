@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from airflow.plugins_manager import AirflowPlugin
 
-from cityledger.airflow import pools, preload
+from cityledger.airflow import collector, console, pools, preload
 from cityledger.airflow.collect import CollectReleases
-from cityledger.airflow.console import PREFIX, ConsoleInAirflow
+from cityledger.airflow.mounted import BuiltWhenAsked
 from cityledger.airflow.timetable import DeliveryTimetable
 
 
@@ -18,12 +18,21 @@ class CityLedgerPlugin(AirflowPlugin):
     partition_mappers = [CollectReleases]  # noqa: RUF012  the base class declares instance lists
     listeners = [pools, preload]  # noqa: RUF012  the base class declares instance lists
     fastapi_apps = [  # noqa: RUF012  the base class declares instance lists
-        {"app": ConsoleInAirflow(), "url_prefix": PREFIX, "name": "CityLedger console"}
+        {
+            "app": BuiltWhenAsked(console.build),
+            "url_prefix": console.PREFIX,
+            "name": "CityLedger console",
+        },
+        {
+            "app": BuiltWhenAsked(collector.build),
+            "url_prefix": collector.PREFIX,
+            "name": "CityLedger lineage collector",
+        },
     ]
     external_views = [  # noqa: RUF012  the base class declares instance lists
         {
             "name": "CityLedger",
-            "href": f"{PREFIX}/",
+            "href": f"{console.PREFIX}/",
             "destination": "nav",
             "url_route": "cityledger-console",
             "nav_top_level": True,
