@@ -33,6 +33,8 @@ def test_an_application_is_built_at_its_first_request_and_once() -> None:
 def test_the_mounted_collector_asks_for_a_token(settings: Settings, path: str, status: int) -> None:
     """Airflow protects no route of a plug-in: an open endpoint would take anybody's events."""
     del settings  # the environment says the same
+    # Its threads would outlive the test and its database.
+    monkeypatch.setattr("cityledger.collector.service.Background.start", lambda _: None)
     app = FastAPI()
     for entry in CityLedgerPlugin.fastapi_apps:
         app.mount(str(entry["url_prefix"]), entry["app"])
