@@ -207,10 +207,10 @@ def test_rederived_from_the_landing_bucket(
     assert caught.value.code == "inputs_missing"
 
 
-def test_other_number_is_told(
+def test_another_number_does_not_verify_and_is_told(
     city: tuple[Runner, Publication], packs: dict[str, Path], tmp_path: Path
 ) -> None:
-    """Prevents a re-derivation that nods: a signed pack with another number must differ."""
+    """Prevents a forger with the key: the log knows the number, and so do the original bytes."""
     runner, _ = city
     files = LogFiles(runner.settings, runner.store)
     signer = Keyring(runner.settings, runner.database, files).signer()
@@ -226,10 +226,14 @@ def test_other_number_is_told(
     forged = tmp_path / "forged.zip"
     envelope = sign_statement(statement, signer)
     forged.write_bytes(offline.zip_bytes(contents | {offline.STATEMENT: envelope}))
+    with pytest.raises(BadInputError, match=r"the statement says 0\.1000"):
+        open_pack(forged)
     elsewhere = Settings(
         _env_file=None, home=tmp_path, spool_dir=tmp_path / "spool", pseudonym_key=KEY
     )
-    result = rederive_pack(forged, elsewhere)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(offline, "check_value", lambda *_: None)
+        result = rederive_pack(forged, elsewhere)
     assert result.result is Comparison.DIFFERENT
     assert "0.1000" in result.first_difference
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from cityledger.ledger.log import Checkpoint, checkpoint
 from cityledger.ledger.log.proofs import Inclusion, Prover
 from cityledger.records import Correction, Publication, Receipt, Release, Stage, Validation
 from cityledger.runner import CITY, Runner
+from cityledger.storage.objects import PUBLISHED
 from cityledger.storage.tables import lineage_event, outcome
 
 _DELIVERED = (Stage.LAND.value, Stage.VALIDATE.value, Stage.RELEASE.value)
@@ -49,6 +51,7 @@ class Evidence:
     Attributes:
         subject: What is proved: the value's row, or the table and its digest.
         tables: The tables that it was computed from, itself included, in name order.
+        values: The published file with the value in it.
     """
 
     subject: dict[str, Any]
@@ -61,6 +64,7 @@ class Evidence:
     events: tuple[LoggedEvent, ...]
     head: Checkpoint
     files: dict[str, bytes]
+    values: bytes | None
 
 
 def gather_indicator(
@@ -150,7 +154,22 @@ def _gather(
         files={
             path: read_file(runner.store, sha256) for path, sha256 in sorted(build.files.items())
         },
+        values=_values(runner, publication) if publication else None,
     )
+
+
+def _values(runner: Runner, publication: Publication) -> bytes:
+    """The published CSV, which the publication's logged event names."""
+    ref = next(one for one in publication.objects if one.key.endswith("indicator_values.csv"))
+    data = runner.store.get_bytes(PUBLISHED, ref.key, ref.version_id)
+    if hashlib.sha256(data).hexdigest() != ref.sha256:
+        raise CityLedgerError(
+            "the published file is not the one that was published",
+            where=ref.uri,
+            fix="publish again, and ask who changed it",
+            code="object_changed",
+        )
+    return data
 
 
 def _ancestors(build: Build, tables: Iterable[str]) -> set[str]:

@@ -96,6 +96,8 @@ def _machine_files(
     yield offline.CHECKPOINT, evidence.head.note.encode()
     yield BUILD, evidence.build_record
     yield SCRIPT, Path(offline.__file__).read_bytes()
+    if evidence.values is not None:
+        yield offline.PUBLISHED, evidence.values
     for event in evidence.events:
         yield _event_file(event.proof.leaf_index), event.raw
     for path, data in evidence.files.items():

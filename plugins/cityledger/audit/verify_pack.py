@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import base64
 import binascii
+import csv
 import hashlib
 import io
 import json
@@ -31,6 +32,8 @@ PAYLOAD_TYPE = "application/vnd.in-toto+json"
 STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
 PREDICATE_TYPE = "urn:cityledger:predicate:evidence:1"
 STATEMENT, CHECKPOINT = "statement.dsse.json", "checkpoint"
+PUBLISHED = "published/indicator_values.csv"
+NUMBERS = ("value", "numerator", "denominator", "status")
 
 # What a forger's JSON, base64, paths and numbers can make Python say.
 _MALFORMED = (
@@ -192,7 +195,7 @@ def check(files: dict[str, bytes], verifier: str | None) -> dict[str, Any]:
     check_files(files, predicate["files"])
     check_log(files, predicate["log"], key)
     check_build(files, predicate)
-    check_subject(statement)
+    check_subject(statement, files)
     return statement
 
 
@@ -224,11 +227,7 @@ def check_build(files: dict[str, bytes], predicate: dict[str, Any]) -> None:
     facets = [event["run"].get("facets", {}).get("cityledger_build") for event in events]
     if record not in {facet["sha256"] for facet in facets if facet}:
         raise PackError("no logged event names this build record")
-    versions = {
-        (data["namespace"], data["name"], version_of(data))
-        for event in events
-        for data in (*event.get("inputs", ()), *event.get("outputs", ()))
-    }
+    versions = logged_versions(files, predicate)
     for delivery in predicate["inputs"]:
         for one in (*delivery["objects"], delivery["validated"]):
             version = one["version_id"] or f"sha256:{one['sha256']}"
@@ -239,20 +238,62 @@ def check_build(files: dict[str, bytes], predicate: dict[str, Any]) -> None:
             raise PackError(f"{path}: not the contract of the statement")
 
 
+def logged_versions(files: dict[str, bytes], predicate: dict[str, Any]) -> set[tuple[Any, ...]]:
+    """Namespace, name and version of all that the pack's events read and wrote."""
+    events = [json.loads(files[one["file"]]) for one in predicate["log"]["events"]]
+    return {
+        (data["namespace"], data["name"], version_of(data))
+        for event in events
+        for data in (*event.get("inputs", ()), *event.get("outputs", ()))
+    }
+
+
 def version_of(data: dict[str, Any]) -> Any:
     """The version of a dataset in an event."""
     return data.get("facets", {}).get("version", {}).get("datasetVersion")
 
 
-def check_subject(statement: dict[str, Any]) -> None:
-    """The statement's subject and id are those of its own content."""
+def check_subject(statement: dict[str, Any], files: dict[str, bytes]) -> None:
+    """The subject and the id are those of the content, and the log vouches for the number."""
     predicate = statement["predicate"]
     rest = {name: part for name, part in predicate.items() if name not in ("files", "id")}
     if identity(rest) != predicate["id"]:
         raise PackError("the pack's id is not that of its content")
-    digest = hashlib.sha256(canonical(predicate["subject"])).hexdigest()
-    if digest != statement["subject"][0]["digest"]["sha256"]:
+    subject = predicate["subject"]
+    if (
+        hashlib.sha256(canonical(subject)).hexdigest()
+        != statement["subject"][0]["digest"]["sha256"]
+    ):
         raise PackError("the statement's subject is not the value in it")
+    if subject["kind"] == "table":
+        check_table(json.loads(files[predicate["build"]["file"]]), subject)
+    else:
+        check_value(files, predicate)
+
+
+def check_table(build: dict[str, Any], subject: dict[str, Any]) -> None:
+    """The table's digest is the one in the build's record, which a logged event names."""
+    if build["digests"].get(subject["table"]) != subject["content_sha256"]:
+        raise PackError("the table's digest is not that of the logged build")
+
+
+def check_value(files: dict[str, bytes], predicate: dict[str, Any]) -> None:
+    """The value stands in the published file, which a logged event names."""
+    subject, data = predicate["subject"], files[PUBLISHED]
+    sha256 = hashlib.sha256(data).hexdigest()
+    logged = logged_versions(files, predicate)
+    if not any(
+        one["sha256"] == sha256
+        and (f"s3://{one['bucket']}", one["key"], one["version_id"] or f"sha256:{sha256}") in logged
+        for one in predicate["published"]
+    ):
+        raise PackError("no logged event names the published file")
+    for row in csv.DictReader(io.StringIO(data.decode("utf-8-sig"))):
+        if all(row[name] == subject[name] for name in ("indicator_code", "area_code", "period")):
+            if all(row[name] == (subject[name] or "") for name in NUMBERS):
+                return
+            raise PackError(f"published was {row['value']}, the statement says {subject['value']}")
+    raise PackError("the published file has no such value")
 
 
 def identity(predicate: dict[str, Any]) -> str:

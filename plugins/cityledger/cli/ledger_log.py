@@ -79,7 +79,7 @@ def verify(
     """Recompute the log from database and bucket; every difference is named. Exit code 1 if any."""
     settings = get_settings()
     database, store = Database.from_settings(settings), ObjectStore.from_settings(settings)
-    trusted = [TrustedKey(_verifier(one)) for one in key] if key else None
+    trusted = _trusted(key) if key else None
     report = verify_log(settings, database=database, store=store, keys=trusted)
     if objects:
         found = (*report.findings, *verify_landed(database, store))
@@ -164,6 +164,13 @@ def _keyring() -> Keyring:
     settings = get_settings()
     files = LogFiles(settings, ObjectStore.from_settings(settings))
     return Keyring(settings, Database.from_settings(settings), files)
+
+
+def _trusted(texts: list[str]) -> list[TrustedKey]:
+    """The keys given, with what the ledger knows of their revocation."""
+    listed = _keyring().keys()
+    known = {one.verifier: one for one in listed}
+    return [known.get(one, TrustedKey(one)) for one in map(_verifier, texts)]
 
 
 def _verifier(text: str) -> Verifier:
