@@ -73,7 +73,9 @@ class Layout:
         grade = self._of(card.grade_name or "", card.grade_name_en or "")
         change = self.change(card.total, self.report.before.total) or self.words["first"]
         return [
-            self._figure("total", score(card.total), f"{grade} · {change}".strip(" ·"), _low(card.total)),
+            self._figure(
+                "total", score(card.total), f"{grade} · {change}".strip(" ·"), _low(card.total)
+            ),
             self._figure(
                 "deliveries",
                 f"{counts.on_time} / {counts.expected}",
