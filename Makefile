@@ -52,6 +52,7 @@ lint: setup ## Style, types, import boundaries, SQL, contracts, compose file
 	$(BIN)/sqlfluff lint --disable-progress-bar dbt_project
 	$(BIN)/cityledger contract lint
 	$(BIN)/cityledger contract lint tests/realdata/contracts
+	$(BIN)/cityledger audit lint
 	$(BIN)/docker-compose --env-file infra/docker/example.env config --quiet
 
 format: setup ## Put style right where a tool can
