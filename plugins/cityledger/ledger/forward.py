@@ -11,15 +11,16 @@ from __future__ import annotations
 import logging
 import time
 from dataclasses import dataclass
-from urllib.error import HTTPError, URLError
+from urllib.error import HTTPError
 from urllib.parse import urlsplit
-from urllib.request import HTTPRedirectHandler, Request, build_opener
+from urllib.request import Request
 
 from sqlalchemy import text
 
 from cityledger import __version__
 from cityledger.errors import BadInputError
 from cityledger.ledger.indexer import settled_horizon
+from cityledger.ledger.posting import NO_ANSWER, opener
 from cityledger.settings import LineageTarget
 from cityledger.storage.database import Database
 
@@ -69,12 +70,7 @@ class Standing:
     error: str | None
 
 
-class _NoRedirect(HTTPRedirectHandler):
-    def redirect_request(self, *_: object) -> None:  # a token is not for another host
-        return None
-
-
-_OPENER = build_opener(_NoRedirect)
+_OPENER = opener()
 
 
 class Forwarder:
@@ -169,7 +165,7 @@ class Forwarder:
         except HTTPError as error:
             error.close()
             return f"HTTP {error.code}"
-        except (URLError, OSError) as error:
+        except NO_ANSWER as error:
             reason = getattr(error, "reason", error)
             return f"no answer ({type(reason).__name__})"
         return None

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from typing import Protocol
-from urllib.error import HTTPError, URLError
+from urllib.error import HTTPError
 from urllib.parse import unquote, urlsplit
-from urllib.request import HTTPRedirectHandler, Request, build_opener
+from urllib.request import Request
 
 from pydantic_core import from_json
 from sqlalchemy.exc import SQLAlchemyError
@@ -15,6 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from cityledger import __version__
 from cityledger.errors import CityLedgerError, Exit, UnavailableError
 from cityledger.ledger.event_store import EventStore
+from cityledger.ledger.posting import NO_ANSWER, opener
 from cityledger.settings import Settings
 from cityledger.storage.database import Database
 
@@ -69,11 +70,6 @@ class DatabaseSender:
             ) from None
 
 
-class _NoRedirect(HTTPRedirectHandler):
-    def redirect_request(self, *_: object) -> None:  # a token is not for another host
-        return None
-
-
 class CollectorSender:
     """Sends events to a collector (or to whatever speaks its API)."""
 
@@ -89,7 +85,7 @@ class CollectorSender:
         host = parts.netloc.rpartition("@")[2]
         self._base = f"{parts.scheme}://{host}{parts.path.rstrip('/')}/api/v1/lineage"
         self._token = unquote(parts.username) if parts.username else None
-        self._opener = build_opener(_NoRedirect)
+        self._opener = opener()
 
     def send(self, raws: Sequence[bytes]) -> None:
         """Send events; those that are JSON in one request."""
@@ -113,7 +109,7 @@ class CollectorSender:
         except HTTPError as error:
             with error:
                 self._judge(error.code, error.read())
-        except (URLError, OSError) as error:
+        except NO_ANSWER as error:
             reason = getattr(error, "reason", error)
             raise self._away(f"does not answer ({type(reason).__name__})") from None
 

@@ -157,13 +157,21 @@ class _Catalogue(ThreadingHTTPServer):
         self.got: list[bytes] = []
         self.tokens: set[str | None] = set()
         self.answers: Callable[[bytes], int] = lambda _: 201
+        self.hangs_up_above = 1 << 40
 
 
 class _Handler(BaseHTTPRequestHandler):
     server: _Catalogue
 
     def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["Content-Length"]))
+        length = int(self.headers["Content-Length"])
+        if length > self.server.hangs_up_above:
+            self.send_response(413)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            self.close_connection = True
+            return
+        body = self.rfile.read(length)
         status = self.server.answers(body)
         if status < 300:
             self.server.got.append(body)
@@ -219,6 +227,19 @@ def test_what_a_catalogue_refuses_does_not_stop_it(
     """Prevents one event that another catalogue cannot read from ending its feed."""
     catalogue.answers = lambda body: 422 if body == b"{}" else 201
     EventStore(database).append([EVENTS[0], b"{}", EVENTS[1]])
+    forwarder = Forwarder(database, _target(catalogue))
+    forwarder.step()
+    assert catalogue.got == EVENTS[:2]
+    assert (forwarder.standing().waiting, forwarder.standing().refused) == (0, 1)
+
+
+def test_a_refusal_is_heard_while_the_body_is_still_sent(
+    database: Database, catalogue: _Catalogue
+) -> None:
+    """Prevents a huge event, refused by its length, from being sent for ever as if nobody heard."""
+    catalogue.hangs_up_above = 1_000_000
+    huge = run_event("n" * 12_000_000, run=1)  # more than the sockets' buffers take
+    EventStore(database).append([EVENTS[0], huge, EVENTS[1]])
     forwarder = Forwarder(database, _target(catalogue))
     forwarder.step()
     assert catalogue.got == EVENTS[:2]
