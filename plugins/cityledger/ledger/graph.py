@@ -428,6 +428,11 @@ class LineageGraph:
                     return dataset, int(number)
         return None
 
+    def gapped(self, nodes: Iterable[Node], as_of: datetime | None = None) -> tuple[GappedRun, ...]:
+        """Runs of the jobs among the nodes that lack something, and were not made good since."""
+        with self._database.begin() as connection:
+            return _gapped(connection, nodes, as_of)
+
     def nodes_by_id(self, ids: Iterable[int]) -> dict[int, Node]:
         """Nodes by the numbers that other answers name them with."""
         with self._database.begin() as connection:
