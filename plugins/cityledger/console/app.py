@@ -27,15 +27,20 @@ from cityledger.console import assets, errors, forms
 from cityledger.console.desk import Desk
 from cityledger.console.headers import SecurityHeaders
 from cityledger.console.identity import Identify
+from cityledger.console.limits import BodyLimit
 from cityledger.console.pages import (
     city,
     dataset,
+    decisions,
     department,
     indicators,
     orders,
+    quarantine,
+    replay,
     reports,
     run,
     stock,
+    waivers,
 )
 from cityledger.console.rendering import Pages
 from cityledger.console.secret import load_key
@@ -46,10 +51,14 @@ PAGES: tuple[ModuleType, ...] = (
     department,
     dataset,
     run,
+    replay,
+    quarantine,
+    decisions,
     orders,
     reports,
     indicators,
     stock,
+    waivers,
 )
 
 
@@ -81,6 +90,7 @@ def create_app(
     app.state.logout_path = logout_path
     app.state.key = load_key(settings.home)
     app.state.pages = Pages([item for page in PAGES for item in getattr(page, "NAVIGATION", ())])
+    app.add_middleware(BodyLimit)
     errors.install(app)
     app.add_middleware(SecurityHeaders)  # after it, hence around it: errors get the headers too
     app.include_router(assets.router)

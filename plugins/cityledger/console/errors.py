@@ -60,6 +60,10 @@ _TEXTS = {
     403: (mark("Not for your role"), mark("Your account does not have the role that this needs.")),
     404: (mark("Not found"), mark("There is no such page, or it is not yours to see.")),
     405: (mark("This request cannot be used"), mark("Something in it is not as it should be.")),
+    413: (
+        mark("Too large"),
+        mark("More was sent than this page takes. Nothing was changed."),
+    ),
     429: (mark("Too many attempts"), mark("Wait some minutes, then try again.")),
     500: (
         mark("Something broke"),

@@ -104,6 +104,7 @@ SEVERITY = {
 TONE = {
     "verified": "good",
     "closed": "good",
+    "in_force": "good",
     "open": "bad",
     "acknowledged": "warn",
     "resubmitted": "warn",
@@ -127,4 +128,12 @@ TONE = {
     "failure": "bad",
     "missing": "bad",
     "error": "bad",
+}
+
+#: How a decision came about → text.
+CHANNEL = {
+    "console": mark("on this console"),
+    "airflow": mark("in Airflow"),
+    "cli": mark("on the command line"),
+    "timeout": mark("nobody decided in time"),
 }

@@ -49,6 +49,28 @@ class Accepted(Record):
     unchanged: int
 
 
+class UnfitFileError(BadInputError):
+    """A file that does not fit the delivery.
+
+    Attributes:
+        lines: Rows of the file that show it, 1-based with the header, the first few.
+        columns: Business names of missing columns.
+    """
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        where: str,
+        fix: str,
+        code: str,
+        lines: Sequence[int] = (),
+        columns: Sequence[str] = (),
+    ) -> None:
+        super().__init__(what, where=where, fix=fix, code=code)
+        self.lines, self.columns = tuple(lines), tuple(columns)
+
+
 def correct(
     runner: Runner,
     dataset: str,
@@ -110,11 +132,12 @@ def correct(
 def _check_columns(frame: pl.DataFrame, contract: Contract, name: str) -> None:
     missing = [c.business_name for c in contract.columns if c.name not in frame.columns]
     if missing:
-        raise _bad(
+        raise UnfitFileError(
             f"columns are missing: {'、'.join(missing)}",
-            name,
-            "missing_column",
-            "hand in the downloaded file with all its columns and their names",
+            where=name,
+            fix="hand in the downloaded file with all its columns and their names",
+            code="missing_column",
+            columns=missing,
         )
 
 
@@ -126,6 +149,7 @@ def _check_ids(frame: pl.DataFrame, validation: Validation, runner: Runner, name
             name,
             "unknown_row",
             "rows can't be added here: missing records come with a new delivery",
+            blank,
         )
     twice = frame.filter(pl.col(ROW_ID).is_duplicated())
     if twice.height:
@@ -134,6 +158,7 @@ def _check_ids(frame: pl.DataFrame, validation: Validation, runner: Runner, name
             name,
             "duplicate_row",
             "keep the right one of them",
+            twice,
         )
     foreign = frame.filter(~pl.col(ROW_ID).str.starts_with(f"{validation.delivery}-"))
     if foreign.height:
@@ -157,6 +182,7 @@ def _foreign(rows: pl.DataFrame, mine: Validation, runner: Runner, name: str) ->
             name,
             "unknown_row",
             f"leave column {ROW_ID} as it was downloaded",
+            rows,
         )
     dataset, partition = found
     code = "other_delivery"
@@ -170,6 +196,7 @@ def _foreign(rows: pl.DataFrame, mine: Validation, runner: Runner, name: str) ->
         name,
         code,
         "hand the file in where its rows belong, or download the rows of this delivery",
+        rows,
     )
 
 
@@ -182,12 +209,14 @@ def _outside(rows: pl.DataFrame, mine: Validation, runner: Runner, name: str) ->
             name,
             "not_quarantined",
             "leave those rows out; to change good rows, hand in the whole delivery again",
+            rows,
         )
     return _bad(
         f"the delivery has no such rows: {_lines(rows)}",
         name,
         "unknown_row",
         f"leave column {ROW_ID} as it was downloaded",
+        rows,
     )
 
 
@@ -254,5 +283,8 @@ def _first(numbers: Sequence[int]) -> Iterator[str]:
         yield f"… ({len(numbers)} in all)"
 
 
-def _bad(what: str, where: str, code: str, fix: str) -> BadInputError:
-    return BadInputError(what, where=where, fix=fix, code=code)
+def _bad(
+    what: str, where: str, code: str, fix: str, rows: pl.DataFrame | None = None
+) -> BadInputError:
+    lines = [] if rows is None else rows["_line"].to_list()[:_SHOWN]
+    return UnfitFileError(what, where=where, fix=fix, code=code, lines=lines)

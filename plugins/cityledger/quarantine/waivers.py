@@ -6,7 +6,7 @@ delivery that comes later; after its last day, or once revoked, it no longer doe
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime
 from typing import Final
 
@@ -127,6 +127,12 @@ def waivers(runner: Runner, person: Person, dataset: str | None = None) -> tuple
         for state in DecisionStore(runner.database).waivers(dataset)
         if person.sees(department_of(state.waiver.dataset))
     )
+
+
+def waivable(contract: Contract, rules: Iterable[str]) -> tuple[str, ...]:
+    """Those of some rules (keys) that a waiver can be for, in their order."""
+    specs = {spec.key: spec for spec in contract.rules}
+    return tuple(key for key in rules if key in specs and not _unwaivable(specs[key], contract))
 
 
 def _rule(contract: Contract, key: str) -> RuleSpec:

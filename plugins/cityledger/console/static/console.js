@@ -57,6 +57,15 @@ document.querySelectorAll("form[data-auto] select").forEach((select) => {
   select.addEventListener("change", () => select.form.requestSubmit());
 });
 
+// A file that the server would refuse for its size is not sent at all.
+document.querySelectorAll("input[type=file][data-most]").forEach((input) => {
+  input.addEventListener("change", () => {
+    const large = [...input.files].some((file) => file.size > Number(input.dataset.most));
+    input.setCustomValidity(large ? input.dataset.told : "");
+    if (large) input.reportValidity();
+  });
+});
+
 // A part of another page opens in place; the link to that page stays for everybody else.
 document.querySelectorAll("details.remote").forEach((details) => {
   details.addEventListener("toggle", async () => {
