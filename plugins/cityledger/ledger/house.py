@@ -8,7 +8,9 @@ figure wrong, so it is an error.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -22,12 +24,24 @@ from cityledger.contracts.violations import ContractError
 from cityledger.contracts.working_days import FILE as WORKING_DAYS
 from cityledger.contracts.working_days import WorkingDays
 
+CITY = "city.yaml"
+NOWHERE = City(name="", code="", areas=(), departments=())
 _Read = TypeVar("_Read")
-_Stamp = tuple[int, int]
+Stamp = tuple[str, int, int]
+"""Path, time of change (ns) and size (bytes) of a file."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What a file said; ``value`` is the last that could be read, ``error`` why this one can't."""
+
+    stamp: Stamp
+    value: Any
+    error: ContractError | None = None
 
 
 class House:
-    """The contracts directory of an installation; cheap to ask often.
+    """The contracts directory of an installation; cheap to ask often, from several threads.
 
     Args:
         directory: Holds ``city.yaml``, ``scoring.yaml``, ``working_days.yaml`` and the contracts.
@@ -35,13 +49,33 @@ class House:
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
-        self._known: dict[Path, tuple[_Stamp, Any]] = {}
+        self._known: dict[Path, _Known] = {}
+        self._lock = threading.RLock()
 
+    @property
     def contracts(self) -> dict[str, Contract]:
-        """The contracts that can be read by dataset, in order of dataset."""
-        paths = sorted(self._directory.glob(f"*/*{SUFFIX}"))
-        found = (self._contract(path) for path in paths)
+        """By ``department.dataset``, in that order.
+
+        A contract that somebody broke stays as it was; one that never could be read is left out.
+        """
+        found = (self._contract(path) for path in self._files())
         return {str(contract.id): contract for contract in found if contract is not None}
+
+    @property
+    def broken(self) -> tuple[str, ...]:
+        """Names of files that are left out; ``cityledger contract lint`` says why."""
+        left_out = [path.name for path in self._files() if self._contract(path) is None]
+        try:
+            self.city()
+        except ContractError:
+            left_out.append(CITY)
+        return tuple(left_out)
+
+    @property
+    def state(self) -> tuple[Stamp, ...]:
+        """Changes whenever what this house says may have changed."""
+        common = (self._directory / name for name in (CITY, SCORING, WORKING_DAYS))
+        return tuple(stamp(path) for path in (*self._files(), *common) if path.exists())
 
     def contract(self, dataset: str) -> Contract | None:
         """The contract of a dataset; None when there is none that can be read."""
@@ -54,9 +88,7 @@ class House:
         Raises:
             ContractError: the file is wrong.
         """
-        path = self._directory / "city.yaml"
-        nobody = City(name="", code="", areas=(), departments=())
-        return self._read(path, read_city) if path.exists() else nobody
+        return self._common(CITY, read_city) or NOWHERE
 
     def scoring(self) -> ScoringConfig:
         """How quality is scored; the convention when there is no ``scoring.yaml``.
@@ -64,8 +96,7 @@ class House:
         Raises:
             ContractError: the file is wrong.
         """
-        path = self._directory / SCORING
-        return self._read(path, ScoringConfig.load) if path.exists() else ScoringConfig()
+        return self._common(SCORING, ScoringConfig.load) or ScoringConfig()
 
     def working_days(self) -> WorkingDays:
         """The working days.
@@ -73,27 +104,43 @@ class House:
         Raises:
             ContractError: the file is wrong.
         """
-        path = self._directory / WORKING_DAYS
-        return self._read(path, _working_days) if path.exists() else WorkingDays()
+        return self._common(WORKING_DAYS, _working_days) or WorkingDays()
+
+    def _files(self) -> list[Path]:
+        return sorted(self._directory.glob(f"*/*{SUFFIX}"))
 
     def _contract(self, path: Path) -> Contract | None:
+        found: Contract | None = self._read(path, load_contract).value if path.exists() else None
+        return found
+
+    def _common(self, name: str, read: Callable[[Path], _Read]) -> _Read | None:
+        path = self._directory / name
         if not path.exists():
             return None
-        try:
-            return self._read(path, load_contract)
-        except ContractError:
-            return self._known[path][1] if path in self._known else None
-
-    def _read(self, path: Path, read: Callable[[Path], _Read]) -> _Read:
-        """What a file says, read anew only when its time or size has changed."""
-        status = path.stat()
-        stamp = (status.st_mtime_ns, status.st_size)
-        known = self._known.get(path)
-        if known is None or known[0] != stamp:
-            known = (stamp, read(path))
-            self._known[path] = known
-        found: _Read = known[1]
+        known = self._read(path, read)
+        if known.error is not None:
+            raise known.error.with_traceback(None)  # the same one each time: it must not grow
+        found: _Read = known.value
         return found
+
+    def _read(self, path: Path, read: Callable[[Path], object]) -> _Known:
+        """What a file says, read anew only when its time or size has changed."""
+        now = stamp(path)
+        with self._lock:
+            known = self._known.get(path)
+            if known is None or known.stamp != now:
+                try:
+                    known = _Known(now, read(path))
+                except ContractError as error:
+                    known = _Known(now, known.value if known else None, error)
+                self._known[path] = known
+            return known
+
+
+def stamp(path: Path) -> Stamp:
+    """Of a file as it is now."""
+    status = path.stat()
+    return str(path), status.st_mtime_ns, status.st_size
 
 
 def _working_days(path: Path) -> WorkingDays:

@@ -93,7 +93,7 @@ class QualityStore:
 
     def newest_day(self, department: str | None = None) -> date | None:
         """Last day of the newest period that was scored; None when nothing was."""
-        datasets = [*_of_department(self._house.contracts(), department)]
+        datasets = [*_of_department(self._house.contracts, department)]
         with self._database.begin() as connection:
             return queries.newest_day(connection, datasets)
 
@@ -102,7 +102,7 @@ class QualityStore:
     def city(self, day: date | None = None, *, trend_days: int = 30) -> CityView:
         """The city overview for the window that ends on a day (the newest, if none is given)."""
         day, until = self._day(day)
-        contracts, now = self._house.contracts(), self._clock()
+        contracts, now = self._house.contracts, self._clock()
         config = self._house.scoring()
         with self._database.begin() as connection:
             picture = self._picture(connection, contracts, day, trend_days, now)
@@ -133,7 +133,7 @@ class QualityStore:
             BadInputError: there is no such department.
         """
         day, until = self._day(day)
-        contracts, now = _of_department(self._house.contracts(), department), self._clock()
+        contracts, now = _of_department(self._house.contracts, department), self._clock()
         name, name_en = self._department_name(department, known=bool(contracts))
         config = self._house.scoring()
         with self._database.begin() as connection:
@@ -268,7 +268,7 @@ class QualityStore:
     def changes(self, since: datetime, until: datetime | None = None) -> Changes:
         """What changed between two moments (now, if no end is given)."""
         until = until or self._clock()
-        contracts = self._house.contracts()
+        contracts = self._house.contracts
         days = (since.astimezone(ZONE).date(), until.astimezone(ZONE).date())
         with self._database.begin() as connection:
             return self._compare(connection, contracts, None, since, until, *days)
@@ -314,7 +314,7 @@ class QualityStore:
             if contract is None:
                 raise _unknown_dataset(dataset)
             return {dataset: contract}
-        contracts = _of_department(self._house.contracts(), department)
+        contracts = _of_department(self._house.contracts, department)
         if department is not None:
             self._department_name(department, known=bool(contracts))
         return contracts
