@@ -116,14 +116,14 @@ def frame(runner: Runner, ref: ObjectRef | None) -> pl.DataFrame:
         return pl.read_parquet(io.BytesIO(stream.read()))
 
 
-def indicators(runner: Runner) -> dict[str, Any]:
-    """City-wide denominators by indicator."""
+def indicators(runner: Runner) -> dict[tuple[str, date], Any]:
+    """City-wide denominators by indicator and period: cases end in more than one month."""
     with duck.connect(runner.settings, lake=True, read_only=True) as connection:
         rows = connection.execute(
-            "select indicator_code, denominator from lake.indicators.fct_indicator_value"
-            " where area_level = 'city'"
+            "select indicator_code, period_start, denominator"
+            " from lake.indicators.fct_indicator_value where area_level = 'city'"
         ).fetchall()
-    return dict(rows)
+    return {(code, start): denominator for code, start, denominator in rows}
 
 
 def test_download_correct_waive_replay_release_standardise(runner: Runner, tmp_path: Path) -> None:
@@ -187,9 +187,9 @@ def test_download_correct_waive_replay_release_standardise(runner: Runner, tmp_p
     assert build is not None
     assert [one.rows for one in build.staged if one.dataset == DATASET] == [counts.validated]
     grown = indicators(runner)
-    names = [code for code in before if before[code] is not None and grown[code] != before[code]]
+    names = [one for one in before if before[one] is not None and grown[one] != before[one]]
     assert names, "an indicator over the cases grows"
-    assert all(grown[code] > before[code] for code in names)
+    assert all(grown[one] > before[one] for one in names)
     outcome = runner.journal.outcomes(DATASET, PARTITION, Stage.VALIDATE)
     assert STEWARD.name in json.dumps([one.detail for one in outcome])
 
