@@ -355,6 +355,7 @@ class Runner:
                 self._skip((Stage.STANDARDISE,), CITY, ALL, None)
                 return None
             releases, target = self.journal.released(), self.settings.home / "dbt"
+            before = self.journal.latest_standardisation()
             with self._stage(Stage.STANDARDISE, CITY, ALL) as attempt:
                 attempt.inputs = [object_data(one.validated, rows=one.rows) for one in releases]
                 result = standardise(
@@ -371,6 +372,7 @@ class Runner:
                     target_dir=target,
                     result=result,
                     releases=releases,
+                    previous=before.snapshot_id if before else None,
                 )
                 attempt.facets = {"cityledger_build": kept}
                 self.journal.save_standardisation(result, releases)
@@ -429,24 +431,30 @@ class Runner:
         root = (self.parent.root or self.parent.job) if self.parent else None
         parent = Parent(build, root)
         children = []
-        for model in model_lineage(target):
-            objects = [object_data(r.validated) for r in releases if r.dataset in model.datasets]
-            read = [*objects, *(self._table(name, result) for name in model.inputs)]
-            made = replace(self._table(model.output, result), **columns[model.output])
-            declares = Declares(
-                inputs=tuple((one.namespace, one.name) for one in read),
-                outputs=((made.namespace, made.name),),
-            )
-            child = StageRun(Stage.STANDARDISE, model.output, ALL, parent=parent, declares=declares)
-            self.emitter.start(child)
-            self.emitter.complete(child, inputs=read, outputs=[made])
-            children.append((self.settings.lineage_namespace, child.job_name))
+        with self.emitter.together():
+            for model in model_lineage(target):
+                objects = [
+                    object_data(r.validated) for r in releases if r.dataset in model.datasets
+                ]
+                read = [*objects, *(self._table(name, result) for name in model.inputs)]
+                made = replace(self._table(model.output, result), **columns[model.output])
+                declares = Declares(
+                    inputs=tuple((one.namespace, one.name) for one in read),
+                    outputs=((made.namespace, made.name),),
+                )
+                child = StageRun(
+                    Stage.STANDARDISE, model.output, ALL, parent=parent, declares=declares
+                )
+                self.emitter.start(child)
+                self.emitter.complete(child, inputs=read, outputs=[made])
+                children.append((self.settings.lineage_namespace, child.job_name))
         return replace(run, declares=replace(run.declares, children=tuple(children)))
 
     def _columns(self, target: Path) -> Mapping[str, Mapping[str, Any]]:
         """What a table's columns are and where they come from, for lineage."""
         from cityledger.ledger.columns import column_lineage, column_lineage_facet, namer
 
+        cache = self.settings.home / "cache" / "column-lineage.json"
         name = namer(
             tables=table_data(self.database.address, "", 0).namespace,
             validated=f"s3://{self.store.bucket(VALIDATED)}",
@@ -457,7 +465,7 @@ class Runner:
                 "fields": tuple(Field(one.column, one.type or "") for one in lineage.columns),
                 "columns": column_lineage_facet(lineage, name),
             }
-            for lineage in column_lineage(target, self.settings.dbt_project_dir)
+            for lineage in column_lineage(target, self.settings.dbt_project_dir, cache=cache)
         }
 
     def _table(self, name: str, build: Standardisation) -> Data:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,7 @@ from sqlalchemy import select
 from cityledger.audit.pinned import pinned_lake, published, rows, view
 from cityledger.audit.trace import VALUES, find_value, indicator_model
 from cityledger.errors import BadInputError, CityLedgerError
-from cityledger.ledger.builds import Build, find_build, read_file
+from cityledger.ledger.builds import Build, find_build, read_sources
 from cityledger.ledger.decisions import DecisionStore
 from cityledger.ledger.log import Checkpoint, checkpoint
 from cityledger.ledger.log.proofs import Inclusion, Prover
@@ -137,7 +137,8 @@ def _gather(
         if model.table in tables and model.meta.get("dataset")
     }
     releases = [release for release in build.releases if release.dataset in datasets]
-    deliveries = tuple(_delivery(runner, build, release) for release in releases)
+    sources = read_sources(runner.store, build)
+    deliveries = tuple(_delivery(runner, build, sources, release) for release in releases)
     head = checkpoint(runner.settings, database=runner.database, store=runner.store)
     prover = Prover(runner.settings, runner.database, runner.store)
     ids = _event_ids(runner, build, tables, releases, publication)
@@ -151,9 +152,7 @@ def _gather(
         deliveries=deliveries,
         events=tuple(LoggedEvent(raw, prover.inclusion(event_id, head)) for event_id, raw in ids),
         head=head,
-        files={
-            path: read_file(runner.store, sha256) for path, sha256 in sorted(build.files.items())
-        },
+        files={path: sources[sha256] for path, sha256 in sorted(build.files.items())},
         values=_values(runner, publication) if publication else None,
     )
 
@@ -184,7 +183,9 @@ def _ancestors(build: Build, tables: Iterable[str]) -> set[str]:
     return found
 
 
-def _delivery(runner: Runner, build: Build, release: Release) -> Delivery:
+def _delivery(
+    runner: Runner, build: Build, sources: Mapping[str, bytes], release: Release
+) -> Delivery:
     where = f"{release.dataset} {release.partition} {release.delivery}"
     receipts = runner.journal.receipts(release.dataset, release.partition)
     receipt = next((one for one in receipts if one.delivery == release.delivery), None)
@@ -205,24 +206,21 @@ def _delivery(runner: Runner, build: Build, release: Release) -> Delivery:
         release=release,
         receipt=receipt,
         validation=validation,
-        contract=_contract(runner, build, release),
+        contract=_contract(build, sources, release),
         corrections=tuple(one for one in decided if one.file in validation.corrections),
     )
 
 
-def _contract(runner: Runner, build: Build, release: Release) -> bytes:
-    """The contract that judged: the build's own, or an older one that an older build has kept."""
-    try:
-        return read_file(runner.store, release.contract_sha256)
-    except CityLedgerError as error:
-        if error.code != "object_missing":
-            raise
-        raise CityLedgerError(
-            f"no build has kept the contract with SHA-256 {release.contract_sha256}",
-            where=f"{release.dataset} {release.partition}, snapshot {build.snapshot_id}",
-            fix="validate the delivery again under the present contract, then publish",
-            code="evidence_incomplete",
-        ) from error
+def _contract(build: Build, sources: Mapping[str, bytes], release: Release) -> bytes:
+    """The contract that judged: the build's own, or an older one that it carries along."""
+    if (contract := sources.get(release.contract_sha256)) is not None:
+        return contract
+    raise CityLedgerError(
+        f"no build has kept the contract with SHA-256 {release.contract_sha256}",
+        where=f"{release.dataset} {release.partition}, snapshot {build.snapshot_id}",
+        fix="validate the delivery again under the present contract, then publish",
+        code="evidence_incomplete",
+    )
 
 
 def _event_ids(

@@ -1,15 +1,19 @@
 """What a dbt build was made of: code, contracts, models, releases; kept with the evidence.
 
-A build's record names every file by its SHA-256; the files lie once each in the evidence bucket,
-however many builds share them. So a number can be re-derived after its contract or model was
-changed, on a machine that never saw them.
+A build's record names every file by its SHA-256; the files lie together in one archive, which is
+named by its own SHA-256 and shared by all builds from the same files. So a number can be re-derived
+after its contract or model was changed, on a machine that never saw them.
 """
 
 from __future__ import annotations
 
 import hashlib
+import io
 import json
+import logging
 import subprocess
+import zipfile
+import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -21,17 +25,20 @@ import attr
 from openlineage.client.facet_v2 import RunFacet
 
 from cityledger import __version__
-from cityledger.errors import BadInputError
+from cityledger.errors import BadInputError, CityLedgerError
 from cityledger.ledger.facets import PRODUCER
 from cityledger.records import Record, Release, Standardisation
 from cityledger.settings import PROJECT_DIR, Settings
 from cityledger.storage.objects import EVIDENCE, ObjectStore
 
 CONTRACTS, MODELS = "contracts", "dbt_project"
-_BUILDS, _FILES = "builds/", "files/"
+_BUILDS, _ARCHIVES = "builds/", "sources/"
+_OLDER = "older"  # folder of contracts that judged a release and have changed since
 _LEFT_OUT = {"target", "logs", "dbt_packages", "__pycache__"}
 _ENGINES = ("duckdb", "dbt-core", "dbt-duckdb", "polars", "pandera", "pyarrow", "sqlglot")
 _FACET = "urn:cityledger:facet:build-run:1"
+
+log = logging.getLogger(__name__)
 
 
 class Code(Record):
@@ -74,6 +81,7 @@ class Build(Record):
     Attributes:
         run_id: Of the OpenLineage run of stage standardise.
         files: ``contracts/…`` and ``dbt_project/…`` → SHA-256.
+        archive: SHA-256 of the archive that holds them, and every contract of ``releases``.
     """
 
     snapshot_id: int
@@ -83,6 +91,7 @@ class Build(Record):
     releases: tuple[Release, ...]
     digests: dict[str, str]
     files: dict[str, str]
+    archive: str
 
     def model(self, table: str) -> BuiltModel:
         """The model of ``schema.table``.
@@ -119,13 +128,26 @@ def keep_build(
     target_dir: Path,
     result: Standardisation,
     releases: Sequence[Release],
+    previous: int | None = None,
 ) -> BuildRunFacet:
-    """Write a build's record, and the files that it names, into the evidence bucket.
+    """Write a build's record, and the archive of its files, into the evidence bucket.
+
+    Args:
+        settings: Where contracts and models lie.
+        store: Where the evidence goes; an archive that is there already is not sent again.
+        run_id: Of the OpenLineage run of stage standardise.
+        target_dir: dbt's target folder after the build.
+        result: What the build made.
+        releases: What it was made of.
+        previous: Snapshot of the build before this one, which may hold contracts of releases that
+            have changed since.
 
     Returns:
         The facet with the record's SHA-256, which brings it into the transparency log.
     """
     contents = dict(_sources(settings))
+    older = _older(store, previous, releases, contents)
+    archive = _pack(contents | older)
     build = Build(
         snapshot_id=result.snapshot_id,
         run_id=run_id,
@@ -133,19 +155,18 @@ def keep_build(
         models=tuple(_models(target_dir)),
         releases=tuple(release for release in releases if release.released),
         digests=result.digests,
-        files={path: hashlib.sha256(data).hexdigest() for path, data in contents.items()},
+        files={path: _sha256(data) for path, data in contents.items()},
+        archive=_sha256(archive),
     )
     until = datetime.now(UTC) + timedelta(days=settings.ledger_retention_days)
-    there = {key.removeprefix(_FILES) for key in store.list(EVIDENCE, _FILES)}
-    for path, sha256 in build.files.items():
-        if sha256 not in there:
-            store.put_new(EVIDENCE, _FILES + sha256, contents[path], retain_until=until)
+    if store.find(EVIDENCE, _archive_key(build)) is None:
+        store.put_new(EVIDENCE, _archive_key(build), archive, retain_until=until)
     raw = build.model_dump_json(indent=1).encode()
     store.put_new(
         EVIDENCE, _key(build.snapshot_id), raw, retain_until=until, content_type="application/json"
     )
     return BuildRunFacet(
-        sha256=hashlib.sha256(raw).hexdigest(),
+        sha256=_sha256(raw),
         commit=build.code.commit,
         lock=build.code.lock_sha256,
         producer=PRODUCER,
@@ -162,9 +183,23 @@ def find_build(store: ObjectStore, snapshot_id: int) -> tuple[Build, bytes]:
     return Build.model_validate_json(raw), raw
 
 
-def read_file(store: ObjectStore, sha256: str) -> bytes:
-    """A file that a build's record names."""
-    return store.get_bytes(EVIDENCE, _FILES + sha256)
+def read_sources(store: ObjectStore, build: Build) -> dict[str, bytes]:
+    """SHA-256 → bytes of every file that a build has kept, contracts of its releases included.
+
+    Raises:
+        CityLedgerError: the archive is gone (``object_missing``), or it lacks a file that the
+            record names (``object_changed``).
+    """
+    key = _archive_key(build)
+    try:
+        with zipfile.ZipFile(io.BytesIO(store.get_bytes(EVIDENCE, key))) as archive:
+            contents = (archive.read(name) for name in archive.namelist())
+            found = {_sha256(data): data for data in contents}
+    except (zipfile.BadZipFile, zlib.error) as error:
+        raise _changed(store, key) from error
+    if not found.keys() >= set(build.files.values()):
+        raise _changed(store, key)
+    return found
 
 
 @lru_cache(maxsize=1)
@@ -176,13 +211,61 @@ def code_identity() -> Code:
         version=__version__,
         commit=commit,
         modified=modified,
-        lock_sha256=hashlib.sha256(lock.read_bytes()).hexdigest() if lock.exists() else "unknown",
+        lock_sha256=_sha256(lock.read_bytes()) if lock.exists() else "unknown",
         engines=dict(_versions()),
     )
 
 
 def _key(snapshot_id: int) -> str:
     return f"{_BUILDS}{snapshot_id:020d}.json"
+
+
+def _archive_key(build: Build) -> str:
+    return f"{_ARCHIVES}{build.archive}.zip"
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def _changed(store: ObjectStore, key: str) -> CityLedgerError:
+    return CityLedgerError(
+        "the archive of a build's files is not the one that was kept",
+        where=f"s3://{store.bucket(EVIDENCE)}/{key}",
+        fix="compare it with a copy of the bucket, and ask who changed it",
+        code="object_changed",
+    )
+
+
+def _older(
+    store: ObjectStore,
+    previous: int | None,
+    releases: Iterable[Release],
+    contents: Mapping[str, bytes],
+) -> dict[str, bytes]:
+    """Contracts of releases that have changed since, as the build before this one kept them."""
+    present = {_sha256(data) for data in contents.values()}
+    wanted = {one.contract_sha256 for one in releases if one.released} - present
+    if not wanted or previous is None:
+        return {}
+    try:
+        kept = read_sources(store, find_build(store, previous)[0])
+    except CityLedgerError as error:
+        if error.code not in {"object_missing", "object_changed"}:
+            raise
+        # Numbers go on; a pack of this build will say which contract is gone.
+        log.warning("older contracts are not carried along: %s", error)
+        return {}
+    return {f"{_OLDER}/{sha256}": kept[sha256] for sha256 in sorted(wanted & kept.keys())}
+
+
+def _pack(contents: Mapping[str, bytes]) -> bytes:
+    """A zip archive whose bytes follow from its contents alone."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in sorted(contents):
+            archive.writestr(zipfile.ZipInfo(name), contents[name], zipfile.ZIP_DEFLATED)
+    return buffer.getvalue()
 
 
 def _versions() -> Iterator[tuple[str, str]]:

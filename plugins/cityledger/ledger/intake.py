@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -52,17 +52,29 @@ class Intake:
         Raises:
             OSError: neither the destination nor the outbox took it.
         """
+        return self.accept_all([raw])
+
+    def accept_all(self, raws: Sequence[bytes]) -> bool:
+        """Keep events, in one transaction where that is possible.
+
+        Returns:
+            True when all are delivered, False when some wait in the outbox.
+
+        Raises:
+            OSError: neither the destination nor the outbox took them.
+        """
         if time.monotonic() < self._away_until:
-            self._box.put(raw)
+            self._put(raws)
             return False
         try:
             self.flush_outbox()
-            self._sender.send([raw])
+            self._sender.send(raws)
+        except RefusedError as error:
+            return self._accept_each(raws, error)
         except CityLedgerError as error:
-            log.warning("lineage event kept in the outbox: %s", error)
-            if not isinstance(error, RefusedError):
-                self._away_until = time.monotonic() + self._rest
-            self._put(raw, refused=isinstance(error, RefusedError))
+            log.warning("lineage events kept in the outbox: %s", error)
+            self._away_until = time.monotonic() + self._rest
+            self._put(raws)
             return False
         return True
 
@@ -102,7 +114,16 @@ class Intake:
             return 0
         return sum(self._deliver([one]) for one in batch)
 
-    def _put(self, raw: bytes, *, refused: bool) -> None:
-        path = self._box.put(raw)
-        if refused:
-            self._box.refuse(path)
+    def _accept_each(self, raws: Sequence[bytes], error: RefusedError) -> bool:
+        """One of them is refused, or all of them together."""
+        if len(raws) > 1:
+            taken = [self.accept(raw) for raw in raws]
+            return all(taken)
+        log.error("lineage event put aside in outbox/refused: %s", error)
+        for raw in raws:
+            self._box.refuse(self._box.put(raw))
+        return False
+
+    def _put(self, raws: Iterable[bytes]) -> None:
+        for raw in raws:
+            self._box.put(raw)

@@ -7,7 +7,8 @@ follows a dataset through contract, objects, DAG and lineage.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta, timezone
 
@@ -112,6 +113,7 @@ class Emitter:
 
     def __init__(self, transport: Transport, *, namespace: str = "cityledger") -> None:
         self._transport, self._namespace = transport, namespace
+        self._held: list[RunEvent] | None = None
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Emitter:
@@ -119,6 +121,20 @@ class Emitter:
         return cls(
             LedgerTransport(LedgerConfig(settings=settings)), namespace=settings.lineage_namespace
         )
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Send the events of the block in one go when it ends, however it ends."""
+        self._held = []
+        try:
+            yield
+        finally:
+            held, self._held = self._held, None
+            if isinstance(self._transport, LedgerTransport):
+                self._transport.emit_all(held)
+            else:
+                for event in held:
+                    self._transport.emit(event)
 
     def start(
         self, run: StageRun, *, inputs: Iterable[Data] = (), outputs: Iterable[Data] = ()
@@ -156,17 +172,19 @@ class Emitter:
         outputs: Iterable[Data],
         extra: Mapping[str, RunFacet],
     ) -> None:
-        self._transport.emit(
-            RunEvent(
-                eventType=state,
-                eventTime=datetime.now(UTC).isoformat(),
-                run=Run(run.run_id, facets={**_run_facets(run), **extra}),
-                job=Job(self._namespace, run.job_name, facets=_job_facets(run)),
-                inputs=[input_dataset(data) for data in inputs],
-                outputs=[output_dataset(data) for data in outputs],
-                producer=PRODUCER,
-            )
+        event = RunEvent(
+            eventType=state,
+            eventTime=datetime.now(UTC).isoformat(),
+            run=Run(run.run_id, facets={**_run_facets(run), **extra}),
+            job=Job(self._namespace, run.job_name, facets=_job_facets(run)),
+            inputs=[input_dataset(data) for data in inputs],
+            outputs=[output_dataset(data) for data in outputs],
+            producer=PRODUCER,
         )
+        if self._held is None:
+            self._transport.emit(event)
+        else:
+            self._held.append(event)
 
 
 def _run_facets(run: StageRun) -> dict[str, RunFacet]:

@@ -7,6 +7,7 @@ no secret is written into Airflow's configuration.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import attr
@@ -48,4 +49,12 @@ class LedgerTransport(Transport):
         Returns:
             True when it is in the database, False when it waits in the outbox.
         """
-        return self._intake.accept(Serde.to_json(event).encode())
+        return self.emit_all([event])
+
+    def emit_all(self, events: Iterable[Event]) -> bool:
+        """Keep many events in one go.
+
+        Returns:
+            True when all are in the database, False when some wait in the outbox.
+        """
+        return self._intake.accept_all([Serde.to_json(event).encode() for event in events])

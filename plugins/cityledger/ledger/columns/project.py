@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -15,6 +16,7 @@ from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
 from cityledger.errors import BadInputError
+from cityledger.ledger.columns.cache import LineageCache, cache_key
 from cityledger.ledger.columns.model import (
     IDENTITY,
     ColumnLineage,
@@ -30,15 +32,19 @@ from cityledger.ledger.columns.sql import DIALECT, Found, QueryColumns
 Columns = Sequence[str]
 Node = Mapping[str, Any]
 
+_READS = re.compile(r"read_parquet\('([^']+)'\)")
 _FILES = "files"  # catalogue that stands for what is no table of the lake
 
 
-def column_lineage(target_dir: Path, project_dir: Path) -> list[TableLineage]:
+def column_lineage(
+    target_dir: Path, project_dir: Path, *, cache: Path | None = None
+) -> list[TableLineage]:
     """Where each column of each table of the last build comes from, in build order.
 
     Args:
         target_dir: dbt's target folder, after a build.
         project_dir: The dbt project, for the seeds' columns.
+        cache: File that remembers the lineage of models that have not changed.
 
     Returns:
         One record a table. A model that cannot be traced says so (``problem``) and does not keep
@@ -56,10 +62,12 @@ def column_lineage(target_dir: Path, project_dir: Path) -> list[TableLineage]:
     }
     known: dict[Source, Columns] = {}
     found = []
+    remembered = LineageCache(cache)
     for key in TopologicalSorter(parents).static_order():
-        lineage = _node(nodes[key], known, project_dir)
+        lineage = _node(nodes[key], known, project_dir, remembered)
         known[Source(SourceKind.TABLE, lineage.table)] = [one.column for one in lineage.columns]
         found.append(lineage)
+    remembered.save()
     return found
 
 
@@ -106,7 +114,9 @@ def _end(ends: dict[tuple[str, str], ColumnLineage], origin: Origin, how: How) -
     ends[key] = ColumnLineage(column=origin.column, origins=(merged,))
 
 
-def _node(node: Node, known: Mapping[Source, Columns], project_dir: Path) -> TableLineage:
+def _node(
+    node: Node, known: Mapping[Source, Columns], project_dir: Path, cache: LineageCache
+) -> TableLineage:
     table = f"{node['schema']}.{node['alias']}"
     if node["resource_type"] == "seed":
         path = project_dir / node["original_file_path"]
@@ -114,7 +124,31 @@ def _node(node: Node, known: Mapping[Source, Columns], project_dir: Path) -> Tab
             names = next(csv.reader(file))
         columns = tuple(ColumnLineage(column=name, reason="seed") for name in names)
         return TableLineage(model=node["name"], table=table, columns=columns)
-    return _model(node, table, known)
+    key = _key(node, known)
+    lineage = cache.find(key)
+    if lineage is None:
+        lineage = _model(node, table, known)
+        cache.keep(key, lineage)
+    return lineage
+
+
+def _key(node: Node, known: Mapping[Source, Columns]) -> str:
+    """Stands for all that a model's lineage follows from."""
+    sql = node["compiled_code"] or ""
+    files = {path: _file_columns(Path(path)) for path in sorted(set(_READS.findall(sql)))}
+    # SQL may name any table, so all that were built before count, not only the declared parents.
+    tables = [[source.kind, source.name, *columns] for source, columns in known.items()]
+    declared = {name: one.get("data_type") for name, one in node.get("columns", {}).items()}
+    dataset = node["config"].get("meta", {}).get("dataset")
+    names = [node["name"], node["schema"], node["alias"], dataset]
+    return cache_key(names, sql, declared, files, tables)
+
+
+def _file_columns(path: Path) -> list[str] | None:
+    try:
+        return list(parquet.read_schema(path).names)
+    except OSError:
+        return None
 
 
 def _model(node: Node, table: str, known: Mapping[Source, Columns]) -> TableLineage:
