@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import IntEnum
+from functools import lru_cache
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -68,7 +69,8 @@ class ColumnName(NamedTuple):
         return digest(self.dataset.namespace, self.dataset.name, self.name, self.whole)
 
 
-def digest(*parts: object) -> bytes:
+@lru_cache(maxsize=50_000, typed=True)  # the same names come with every run
+def digest(*parts: str | int) -> bytes:
     """A key for a tuple of texts and numbers, unambiguous and of fixed length."""
     return hashlib.sha256(json.dumps(parts).encode()).digest()
 

@@ -2,7 +2,8 @@
 
 Answers are found level by level over integer ids, each level one index scan, bounded by a budget
 of nodes: a dataset with a million consumers costs no more than one with a thousand, and the answer
-says that it was cut (`truncated`). Cycles end because a node is entered once.
+says that it was cut (`truncated`). Cycles end because a node is entered once. All levels are one
+statement, which keeps the frontier and the nodes met as arrays.
 
 An answer also says whether it can be trusted to be whole (`partial`): it cannot when a run of one
 of its jobs lacks something it declared, or while events have not been indexed yet.
@@ -20,6 +21,7 @@ from sqlalchemy import Connection, text
 
 from cityledger.ledger.facts import ColumnName, Name, NodeKind
 from cityledger.ledger.indexer import Indexer, Progress
+from cityledger.storage.arrays import array_text
 from cityledger.storage.database import Database
 
 #: Nodes that an answer has at most, unless the question says otherwise.
@@ -29,16 +31,52 @@ BUDGET = 2000
 _FAN = 1000
 _GAPPED_RUNS = 50
 
-# Two arrays instead of thousands of rows: most of the time would go into making the rows.
-_LEVEL = """
-    SELECT array_agg(level.source) AS source, array_agg(level.target) AS target
-    FROM (
-        SELECT e.source, e.target FROM unnest(CAST(:frontier AS bigint[])) AS f (id)
+# Each row is a level. PostgreSQL's recursion sees one level at a time, so what has been met goes
+# along as an array. Edges are told to nodes of the answer only; the last level of an answer that is
+# cut has far more.
+_WALK = """
+    WITH RECURSIVE walk (step, frontier, seen, source, target, cut) AS (
+        SELECT 0, ARRAY[CAST(:root AS bigint)], CAST(:seen AS bigint[]),
+               CAST('{{}}' AS bigint[]), CAST('{{}}' AS bigint[]), false
+        UNION ALL
+        SELECT walk.step + 1, fresh.ids, walk.seen || fresh.ids, level.source, level.target,
+               fresh.cut
+               OR level.edges >= least(:most, CAST(:fan AS bigint) * cardinality(walk.frontier))
+        FROM walk
         CROSS JOIN LATERAL (
-            SELECT source, target FROM cityledger.graph_edge WHERE {end} = f.id {as_of}
-            ORDER BY {order} LIMIT :fan
-        ) e LIMIT :most
-    ) level
+            SELECT array_agg(e.source) AS source, array_agg(e.target) AS target, count(*) AS edges
+            FROM (
+                SELECT e.source, e.target FROM unnest(walk.frontier) AS f (id)
+                CROSS JOIN LATERAL (
+                    SELECT source, target FROM cityledger.graph_edge WHERE {here} = f.id {as_of}
+                    ORDER BY {beyond} LIMIT :fan
+                ) e LIMIT :most
+            ) e
+        ) level
+        CROSS JOIN LATERAL (
+            SELECT coalesce(
+                       array_agg(met.id ORDER BY met.place) FILTER (WHERE met.number <= met.room),
+                       '{{}}'
+                   ) AS ids,
+                   coalesce(bool_or(met.number > met.room), false) AS cut
+            FROM (
+                SELECT t.id, min(t.place) AS place, row_number() OVER (ORDER BY min(t.place))
+                       AS number, :budget - cardinality(walk.seen) AS room
+                FROM unnest(level.{beyond}) WITH ORDINALITY AS t (id, place)
+                WHERE NOT EXISTS (SELECT FROM unnest(walk.seen) AS s (id) WHERE s.id = t.id)
+                GROUP BY t.id
+            ) met
+        ) fresh
+        WHERE walk.step < :depth AND cardinality(walk.frontier) > 0
+    ), met AS (
+        SELECT seen FROM walk ORDER BY step DESC LIMIT 1
+    )
+    SELECT met.seen, kept.source, kept.target, (SELECT bool_or(cut) FROM walk) AS cut
+    FROM met CROSS JOIN LATERAL (
+        SELECT array_agg(e.source) AS source, array_agg(e.target) AS target
+        FROM walk CROSS JOIN LATERAL unnest(walk.source, walk.target) AS e (source, target)
+        WHERE e.{beyond} IN (SELECT unnest(met.seen))
+    ) kept
 """
 _NODES = text(
     """
@@ -473,12 +511,12 @@ class LineageGraph:
         with self._database.begin() as connection:
             for way, ends in _WAYS.items():
                 if towards in {way, Towards.BOTH}:
-                    self._walk(connection, walk, node.id, depth, ends, as_of)
+                    _walk_nodes(connection, walk, node.id, depth, ends, as_of)
             nodes = _nodes(connection, walk.seen)
             gaps = _gapped(connection, nodes.values(), as_of)
-        edges = [Edge(*ends) for ends in walk.edges if ends[0] in nodes and ends[1] in nodes]
+        edges = tuple(Edge(*ends) for ends in walk.edges)
         ordered = tuple(nodes[one] for one in walk.seen if one in nodes)
-        return Subgraph(node, ordered, tuple(edges), walk.truncated, Wholeness(gaps, behind))
+        return Subgraph(node, ordered, edges, walk.truncated, Wholeness(gaps, behind))
 
     def run(self, run_id: str) -> Run | None:
         """A run by its id."""
@@ -572,33 +610,6 @@ class LineageGraph:
         with self._database.begin() as connection:
             return _find(connection, names)
 
-    def _walk(
-        self,
-        connection: Connection,
-        walk: _Walk,
-        root: int,
-        depth: int,
-        ends: tuple[str, str],
-        as_of: datetime | None,
-    ) -> None:
-        here, beyond = ends
-        limit = "AND first_at <= :as_of" if as_of else ""
-        question = text(_LEVEL.format(end=here, order=beyond, as_of=limit))
-        bounds: dict[str, Any] = {"fan": _FAN, "most": walk.room}
-        if as_of:
-            bounds["as_of"] = as_of
-        frontier = [root]
-        for _ in range(depth):
-            level = connection.execute(question, bounds | {"frontier": frontier}).one()
-            if level.source is None:
-                break
-            if len(level.source) >= min(walk.room, _FAN * len(frontier)):
-                walk.truncated = True
-            walk.edges.update(dict.fromkeys(zip(level.source, level.target, strict=True)))
-            frontier = walk.enter(getattr(level, beyond))
-            if not frontier:
-                break
-
 
 _WAYS = {Towards.SOURCES: ("target", "source"), Towards.USES: ("source", "target")}
 
@@ -630,7 +641,8 @@ _KINDS = tuple(NodeKind)
 
 
 def _nodes(connection: Connection, ids: Iterable[int]) -> dict[int, Node]:
-    return {row[0]: node_of(row) for row in connection.execute(_NODES, {"ids": [*ids]})}
+    rows = connection.execute(_NODES, {"ids": array_text(ids)}).all()
+    return {row[0]: node_of(row) for row in rows}
 
 
 def run_of(row: Any) -> Run:
@@ -658,7 +670,7 @@ def _gapped(
     connection: Connection, nodes: Iterable[Node], as_of: datetime | None
 ) -> tuple[GappedRun, ...]:
     jobs = [node.id for node in nodes if node.kind is NodeKind.JOB]
-    bounds = {"jobs": jobs, "as_of": as_of, "most": _GAPPED_RUNS}
+    bounds = {"jobs": array_text(jobs), "as_of": as_of, "most": _GAPPED_RUNS}
     return tuple(
         GappedRun(row.run_id, row.namespace, row.job, row.state, row.first_at, tuple(row.gaps))
         for row in connection.execute(_GAPS, bounds)
@@ -677,6 +689,31 @@ def _touches(connection: Connection, runs: Iterable[int]) -> tuple[Touch, ...]:
         for row in connection.execute(_VERSIONS, {"ids": [*ids]})
     }
     return tuple(Touch(row.run, row.node, row.direction, versions.get(row.version)) for row in rows)
+
+
+def _walk_nodes(
+    connection: Connection,
+    walk: _Walk,
+    root: int,
+    depth: int,
+    ends: tuple[str, str],
+    as_of: datetime | None,
+) -> None:
+    here, beyond = ends
+    limit = "AND first_at <= :as_of" if as_of else ""
+    question = text(_WALK.format(here=here, beyond=beyond, as_of=limit))
+    bounds = {
+        "root": root,
+        "seen": array_text(walk.seen),
+        "depth": depth,
+        "fan": _FAN,
+        "most": walk.room,
+        "budget": walk.budget,
+    }
+    found = connection.execute(question, bounds | ({"as_of": as_of} if as_of else {})).one()
+    walk.seen = dict.fromkeys(found.seen)
+    walk.edges.update(dict.fromkeys(zip(found.source or (), found.target or (), strict=True)))
+    walk.truncated |= found.cut
 
 
 def _walk_columns(

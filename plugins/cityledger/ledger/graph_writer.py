@@ -23,6 +23,7 @@ from cityledger.ledger.facts import (
     digest,
     version_uuid,
 )
+from cityledger.storage.arrays import array_text
 
 #: First and last time that something was said.
 _Span = tuple[datetime, datetime]
@@ -465,10 +466,11 @@ def _write(
     if not rows:
         return {}
     values = {
-        name: list(column) for name, column in zip(names, zip(*rows, strict=True), strict=True)
+        name: array_text(column)
+        for name, column in zip(names, zip(*rows, strict=True), strict=True)
     }
     result: Any = connection.execute(statement, values)
-    return {row[0]: row[1] for row in result} if result.returns_rows else {}
+    return {row[0]: row[1] for row in result.all()} if result.returns_rows else {}
 
 
 def _json(value: object) -> str:

@@ -26,6 +26,7 @@ _POLL = 0.02
 
 _POSITION = text(f"SELECT event FROM cityledger.graph_position WHERE reader = '{_READER}'")
 _NEWEST = text("SELECT coalesce(max(id), 0) FROM cityledger.lineage_event")
+_PROGRESS = text(f"SELECT coalesce(({_POSITION}), 0), ({_NEWEST})")
 _SETTLED = text("SELECT pg_advisory_xact_lock(hashtextextended('cityledger:lineage_event', 0))")
 _ALONE = text("SELECT pg_try_advisory_xact_lock(hashtextextended('cityledger:lineage_index', 0))")
 _WAIT_ALONE = text("SELECT pg_advisory_xact_lock(hashtextextended('cityledger:lineage_index', 0))")
@@ -99,8 +100,7 @@ class Indexer:
             UnavailableError: the database does not answer.
         """
         with self._database.begin() as connection:
-            newest = int(connection.scalar(_NEWEST) or 0)
-            return Progress(int(connection.scalar(_POSITION) or 0), newest)
+            return Progress(*connection.execute(_PROGRESS).one())
 
     def catch_up(self, seconds: float | None = None) -> Progress:
         """Index what has come in until now, for at most some seconds.
