@@ -30,16 +30,21 @@ from cityledger.console.identity import Identify
 from cityledger.console.limits import BodyLimit
 from cityledger.console.pages import (
     city,
+    compare,
     dataset,
     decisions,
     department,
+    evidence,
     indicators,
+    ledger,
+    lineage,
     orders,
     quarantine,
     replay,
     reports,
     run,
     stock,
+    trail,
     waivers,
 )
 from cityledger.console.rendering import Pages
@@ -52,13 +57,18 @@ PAGES: tuple[ModuleType, ...] = (
     dataset,
     run,
     replay,
+    waivers,  # before quarantine, whose addresses of deliveries are as long
     quarantine,
     decisions,
     orders,
     reports,
     indicators,
     stock,
-    waivers,
+    lineage,
+    ledger,
+    compare,
+    evidence,
+    trail,
 )
 
 

@@ -19,6 +19,7 @@ router = APIRouter()
 _FILES = {
     "console.css": "text/css",
     "console.js": "text/javascript",
+    "lineage.js": "text/javascript",
     "icon.svg": "image/svg+xml",
 }
 #: The address changes with the content, so that a browser may keep what it has.
