@@ -110,7 +110,7 @@ class Problem:
     Attributes:
         part: The part of the page that it belongs to.
         text: In the reader's language.
-        detail: The error's own words.
+        detail: The error's own words where they say more than the text, else empty.
         lines: Rows of a handed-in file that show it, 1-based with the header.
         columns: Names of columns that are missing.
     """
@@ -162,6 +162,10 @@ _TEXTS: Final = {
 _CONFLICTS: Final = frozenset(
     {"already_waived", "already_revoked", "locked", "already_decided", "not_held", "judged_anew"}
 )
+#: What the error's own words add: whose rows they are, which waiver there is.
+_TELLING: Final = frozenset(
+    {"other_dataset", "other_partition", "other_delivery", "already_waived", "not_waivable"}
+)
 
 
 def problem(view: View, error: CityLedgerError, part: str, otherwise: str = "") -> Problem:
@@ -185,7 +189,7 @@ def problem(view: View, error: CityLedgerError, part: str, otherwise: str = "") 
     return Problem(
         part=part,
         text=view.gettext(text),
-        detail=error.what,
+        detail=error.what if error.code in _TELLING or error.code not in _TEXTS else "",
         status=HTTPStatus.CONFLICT if conflict else HTTPStatus.UNPROCESSABLE_ENTITY,
         lines=unfit.lines if unfit else (),
         columns=unfit.columns if unfit else (),

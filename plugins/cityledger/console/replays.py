@@ -32,7 +32,7 @@ _log = logging.getLogger(__name__)
 #: Judging takes memory: more at a time would make all of them slower.
 _AT_ONCE: Final = 2
 #: How long a page waits before it answers that the work goes on.
-ANSWER_WITHIN: Final = 3.0
+ANSWER_WITHIN: Final = 5.0
 #: A probe of a lock: long enough to ask, too short to be in anybody's way.
 _PROBE_SECONDS: Final = 0.001
 #: Between two attempts at the lock there may be a moment in which nobody seems to be at work.
@@ -154,9 +154,11 @@ def progress(database: Database, place: Place, before: int, asked_at: datetime) 
 
 
 def _attempt(database: Database, place: Place, since: datetime) -> Outcome | None:
+    """The newest attempt that left no new verdict: it failed, or there was nothing to do."""
     dataset, partition, delivery = place
     outcomes = Journal(database).outcomes(dataset, partition, Stage.VALIDATE, limit=20)
-    mine = (one for one in outcomes if one.delivery in (None, delivery))
+    idle = (one for one in outcomes if one.status in {"failure", "skipped"})
+    mine = (one for one in idle if one.delivery in (None, delivery))
     return next((one for one in mine if one.started_at >= since), None)
 
 

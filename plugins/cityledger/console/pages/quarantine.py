@@ -99,6 +99,14 @@ def rejected_page(where: CurrentPlace, offset: int = 0) -> HTMLResponse:
     return view.page("rejected.html", **where.common(), page=page, pager=pager)
 
 
+@router.get(PLACE + "/download")
+@router.get(PLACE + "/corrections")
+@router.get(PLACE + "/waivers")
+def back(where: CurrentPlace) -> Response:
+    """Where a page that answered a form is loaded again, in another language for instance."""
+    return where.back("do")
+
+
 @router.post(PLACE + "/download")
 def take_away(
     where: HandledPlace,
@@ -201,6 +209,7 @@ def _page(
         files=sorted({row.file for row in page.rows}),
         broken=broken,
         rejects=_rejects(where),
+        release=view.desk.journal.find_release(*where.place),
         said=sentences(where.contract, view.language),
         run=newest_run(view.desk.database, where.place),
         waivable=waivable(where.contract, [key for key, _ in broken]),

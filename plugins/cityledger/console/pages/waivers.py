@@ -25,6 +25,12 @@ def waiver_list(view: CurrentView) -> HTMLResponse:
     return _page(view)
 
 
+@router.get("/{number}/revoke")
+def back(view: CurrentView) -> Response:
+    """Where a page that answered a form is loaded again, in another language for instance."""
+    return RedirectResponse(view.url("/quarantine/waivers"), HTTPStatus.SEE_OTHER)
+
+
 @router.post("/{number}/revoke", dependencies=[Depends(require(Role.STEWARD))])
 def revoke_waiver(view: CurrentView, number: int, reason: Sentence = "") -> Response:
     """End a waiver; its rows are back in quarantine with the next replay."""
