@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from sqlalchemy import Connection
 
@@ -51,6 +51,7 @@ from cityledger.ledger.quality_records import (
     TableResult,
     TableStanding,
 )
+from cityledger.ledger.shelf import Mark, Shelf
 from cityledger.ledger.standing import Picture, Standing, last_days, total
 from cityledger.ledger.sums import Sums
 from cityledger.records import Receipt, Release, RuleResult, Validation
@@ -59,6 +60,8 @@ from cityledger.storage.database import Database
 from quality_checks.scoring import ScoreCard, brief, build_card
 
 _DAY = timedelta(days=1)
+_VIEWS = 200  # of some 100 kB each
+_View = TypeVar("_View")
 _LATE = (DeliveryState.LATE, DeliveryState.MISSING)
 
 
@@ -81,6 +84,7 @@ class QualityStore:
         self._database, self._clock = database, clock
         self._house = House(contracts_dir)
         self._journal = Journal(database)
+        self._views = Shelf(_VIEWS)
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Self:
@@ -101,6 +105,9 @@ class QualityStore:
 
     def city(self, day: date | None = None, *, trend_days: int = 30) -> CityView:
         """The city overview for the window that ends on a day (the newest, if none is given)."""
+        return self._kept(("city", day, trend_days), lambda: self._city(day, trend_days))
+
+    def _city(self, day: date | None, trend_days: int) -> CityView:
         day, until = self._day(day)
         contracts, now = self._house.contracts, self._clock()
         config = self._house.scoring()
@@ -132,6 +139,10 @@ class QualityStore:
         Raises:
             BadInputError: there is no such department.
         """
+        question = ("department", department, day, trend_days)
+        return self._kept(question, lambda: self._department(department, day, trend_days))
+
+    def _department(self, department: str, day: date | None, trend_days: int) -> DepartmentView:
         day, until = self._day(day)
         contracts, now = _of_department(self._house.contracts, department), self._clock()
         name, name_en = self._department_name(department, known=bool(contracts))
@@ -181,6 +192,14 @@ class QualityStore:
         Raises:
             BadInputError: there is neither a contract nor a run of that name.
         """
+        question = ("dataset", dataset, day, trend_days, run_limit, history)
+        return self._kept(
+            question, lambda: self._dataset(dataset, day, trend_days, run_limit, history)
+        )
+
+    def _dataset(
+        self, dataset: str, day: date | None, trend_days: int, run_limit: int, history: int
+    ) -> DatasetView:
         now, day = self._clock(), self._day(day)[0]
         contract = self._house.contract(dataset)
         with self._database.begin() as connection:
@@ -306,6 +325,16 @@ class QualityStore:
             return self.newest_day() or self.today(), now
         return day, min(now, datetime.combine(day + 2 * _DAY, time(), ZONE))
 
+    def _kept(self, question: tuple[object, ...], make: Callable[[], _View]) -> _View:
+        """A page's record, made anew when a journal or a contract changes, and every minute.
+
+        Deliveries become late on the minute, and what changed within a day moves with the clock.
+        """
+        minute = self._clock().replace(second=0, microsecond=0)
+        with self._database.begin() as connection:
+            mark = Mark.of(connection)
+        return self._views.get((*question, minute, self._house.state), mark, make)
+
     # --- standings -------------------------------------------------------------------------------
 
     def _chosen(self, dataset: str | None, department: str | None) -> dict[str, Contract]:
@@ -332,7 +361,7 @@ class QualityStore:
         if contract is not None:
             return self._picture(connection, {dataset: contract}, day, days, now)
         spans = {dataset: SPANS["day"]}
-        sums, daily = queries.window(connection, spans, day, days=days)
+        sums, daily = queries.windows(connection, spans, day, days)
         return Picture({dataset: Standing(window=sums[dataset])}, daily)
 
     def _picture(
@@ -347,7 +376,7 @@ class QualityStore:
         spans = {
             dataset: SPANS[contract.service_level.grain] for dataset, contract in contracts.items()
         }
-        sums, daily = queries.window(connection, spans, day, days=days)
+        sums, daily = queries.windows(connection, spans, day, days)
         newest = queries.newest(connection, spans, day)
         starts = {dataset: day - timedelta(days=span + days - 2) for dataset, span in spans.items()}
         promises = self._promises(connection, contracts, starts, day, now)
@@ -501,7 +530,7 @@ class QualityStore:
     ) -> dict[str, Standing]:
         """The same datasets by the scores that were known at a former moment."""
         spans = {dataset: one.span for dataset, one in now.items()}
-        sums, _ = queries.window(connection, spans, day, known=known)
+        sums = queries.window(connection, spans, day, known=known)
         before = {
             dataset: replace(one, window=sums[dataset], table=Sums())
             for dataset, one in now.items()

@@ -91,9 +91,8 @@ class Picture:
         """
         steps = [Sums() for _ in range(len(days) + 1)]
         for one in self.daily:
-            sums = (one.evaluated, one.failed, one.rules)
             for place, sign in _places(one.period_end, one.span, days):
-                steps[place].add(one.code, *(sign * number for number in sums))
+                steps[place].add_all(one.sums, sign)
         for standing in self.standings.values():
             steps[0].add_all(standing.table)
             _enter_promises(standing, days, now, steps)

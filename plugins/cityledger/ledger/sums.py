@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Self
 
 from quality_checks.scoring import Count, Tally
 
@@ -12,6 +14,30 @@ class Sums:
     """Indicator code → elements evaluated, failed, and verdicts of rules."""
 
     counts: dict[str, list[int]] = field(default_factory=dict)
+
+    @classmethod
+    def of(
+        cls,
+        codes: Sequence[str],
+        evaluated: Sequence[int],
+        failed: Sequence[int],
+        rules: Sequence[int],
+    ) -> Self:
+        """Of columns side by side, one place for each code; places beyond the codes are empty."""
+        sums = cls()
+        sums.add_columns(codes, evaluated, failed, rules)
+        return sums
+
+    def add_columns(
+        self,
+        codes: Sequence[str],
+        evaluated: Sequence[int],
+        failed: Sequence[int],
+        rules: Sequence[int],
+    ) -> None:
+        """Add columns as ``of`` takes them."""
+        for place, code in enumerate(codes):
+            self.add(code, evaluated[place], failed[place], rules[place])
 
     def add(self, code: str, evaluated: int, failed: int, rules: int) -> None:
         """Add elements of one indicator."""
@@ -23,10 +49,10 @@ class Sums:
             count[1] += failed
             count[2] += rules
 
-    def add_all(self, other: Sums) -> None:
-        """Add all of other sums."""
+    def add_all(self, other: Sums, sign: int = 1) -> None:
+        """Add all of other sums, or take them away (``sign`` -1)."""
         for code, (evaluated, failed, rules) in other.counts.items():
-            self.add(code, evaluated, failed, rules)
+            self.add(code, sign * evaluated, sign * failed, sign * rules)
 
     def tally(self) -> Tally:
         """The sums for scoring."""

@@ -13,6 +13,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    text,
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
@@ -66,7 +67,12 @@ score = Table(
     record_column(),
     saved_at_column(),
     CheckConstraint("num_nonnulls(validation_id, standardisation_id) = 1", name="score_of_one"),
-    Index("score_window", "subject", "period_end"),
+    Index(
+        "score_window",
+        "subject",
+        "period_end",
+        postgresql_where=text("validation_id IS NOT NULL"),
+    ),
     Index("score_validation", "validation_id", "id"),
     Index("score_run", "subject", "validation_id", "id"),
     Index("score_build", "standardisation_id", "subject", "id"),

@@ -51,7 +51,8 @@ CREATE TABLE cityledger.score (
     FOREIGN KEY(validation_id) REFERENCES cityledger.validation (id),
     FOREIGN KEY(standardisation_id) REFERENCES cityledger.standardisation (id)
 );
-CREATE INDEX score_window ON cityledger.score (subject, period_end);
+CREATE INDEX score_window ON cityledger.score (subject, period_end)
+    WHERE validation_id IS NOT NULL;
 CREATE INDEX score_validation ON cityledger.score (validation_id, id);
 CREATE INDEX score_run ON cityledger.score (subject, validation_id, id);
 CREATE INDEX score_build ON cityledger.score (standardisation_id, subject, id);
