@@ -49,7 +49,6 @@ class Settings(BaseSettings):
     home: Path = Field(default_factory=home_dir)
     contracts_dir: Path = PROJECT_DIR / "contracts"
     dbt_project_dir: Path = PROJECT_DIR / "dbt_project"
-    suites_dir: Path = PROJECT_DIR / "quality_checks" / "suites"
     database_url: SecretStr | None = Field(
         default=None, description="postgresql://user:password@host:port/database"
     )

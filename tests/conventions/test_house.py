@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
 from pathlib import Path
@@ -84,3 +85,16 @@ def test_no_file_names_a_registry_or_this_machine() -> None:
         if found:
             offenders.append((str(path.relative_to(ROOT)), found))
     assert offenders == []
+
+
+def test_dag_files_are_thin() -> None:
+    """Every part of Airflow parses these files every few seconds: logic belongs in the library."""
+    files = [path for path in tracked_files() if path.parent == ROOT / "dags"]
+    assert files
+    for path in files:
+        body = ast.parse(path.read_text(encoding="utf-8")).body
+        modules = {one.module for one in body if isinstance(one, ast.ImportFrom)} - {"__future__"}
+        assert all(str(module).startswith("cityledger.airflow.") for module in modules), path
+        odd = [one for one in body if not isinstance(one, ast.Expr | ast.ImportFrom | ast.Assign)]
+        assert not odd, f"{path}:{odd[0].lineno}"
+        assert len(body) <= 8, path

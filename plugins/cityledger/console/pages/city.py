@@ -11,8 +11,8 @@ from fastapi.responses import RedirectResponse, Response
 from cityledger.console.i18n import mark
 from cityledger.console.identity import STAFF, require
 from cityledger.console.navigation import NavigationItem
-from cityledger.console.pages.trends import judged, total_trend
 from cityledger.console.reads import latest_publication, newest_values
+from cityledger.console.trends import judged, total_trend
 from cityledger.console.view import CurrentView
 from cityledger.people import CITY_WIDE
 

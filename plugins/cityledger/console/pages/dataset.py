@@ -15,8 +15,8 @@ from cityledger.console.errors import missing
 from cityledger.console.i18n import mark
 from cityledger.console.identity import STAFF, require
 from cityledger.console.navigation import NavigationItem
-from cityledger.console.pages.trends import dimension_trend, total_trend
 from cityledger.console.scale import Point
+from cityledger.console.trends import dimension_trend, total_trend
 from cityledger.console.view import CurrentView, View
 from cityledger.contracts.model import Contract, Threshold
 from cityledger.ledger.quality_records import DatasetView, RulePoint, RuleStanding

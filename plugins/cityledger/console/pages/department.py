@@ -12,7 +12,7 @@ from cityledger.console import words
 from cityledger.console.charts import Chart
 from cityledger.console.i18n import mark
 from cityledger.console.identity import STAFF, require
-from cityledger.console.pages.trends import judged, total_trend
+from cityledger.console.trends import judged, total_trend
 from cityledger.console.view import CurrentView, View
 from cityledger.ledger.quality_records import DepartmentView
 from cityledger.orders.records import DepartmentStatistics
