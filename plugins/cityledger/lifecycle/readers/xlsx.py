@@ -19,15 +19,16 @@ from python_calamine import CalamineError, CalamineSheet, CalamineWorkbook
 
 from cityledger.errors import BadInputError
 from cityledger.lifecycle.readers.workbook import MergedRange, bad_workbook, cell_text
+from cityledger.lifecycle.readers.xlsx_grid import oversized
 
 # Office XML is wordy, so ratios beyond those of text extracts are normal, but not these.
 _MAX_RATIO = 300
 _MAX_UNPACKED = 2 << 30
 _MAX_PARTS = 10_000
-_READ_BYTES = 1 << 20
 _MAIN = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
 _REL_ID = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}id"
-_CELL = re.compile(rb"<c\b([^>]*?)(?:/>|>(.*?)</c>)", re.DOTALL)
+# Nothing in it runs past the next cell, or a comment full of them would take hours.
+_CELL = re.compile(rb"<c\b([^<>]*?)(?:/>|>([^<]*(?:<(?!/?c\b)[^<]*)*)</c>)")
 _REF = re.compile(rb'\br="([A-Z]{1,3})(\d{1,7})"')
 _VALUE = re.compile(rb"<v>([^<]*)</v>")
 _FORMULA = re.compile(rb"<f\b[^>]*?>([^<]*)</f>")
@@ -37,7 +38,8 @@ def open_xlsx(data: bytes, max_bytes: int, where: str) -> XlsxWorkbook:
     """Open a workbook after making sure that it unpacks within bounds.
 
     Raises:
-        BadInputError: ``archive_bomb``, ``truncated_archive`` or ``bad_workbook``.
+        BadInputError: ``archive_bomb`` (unpacked, or as a grid of cells), ``truncated_archive`` or
+            ``bad_workbook``.
     """
     try:
         archive = zipfile.ZipFile(io.BytesIO(data))
@@ -159,11 +161,12 @@ def _check_size(archive: zipfile.ZipFile, packed: int, limit: int, where: str) -
 def _check_part(archive: zipfile.ZipFile, info: zipfile.ZipInfo, where: str) -> None:
     """Unpack a part once: what it declares must be true before calamine trusts it."""
     try:
-        with archive.open(info) as part:
-            while part.read(_READ_BYTES):
-                pass
+        xml = archive.read(info)
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
         raise bad_workbook(where, f"{info.filename}: {type(error).__name__}") from None
+    if (spanned := oversized(xml)) is not None:
+        rows, columns = spanned
+        raise _bomb(where, f"a nearly empty sheet of {rows} rows and {columns} columns")
 
 
 def _bomb(where: str, what: str) -> BadInputError:
