@@ -18,7 +18,7 @@ from pydantic_core import to_json
 
 from cityledger import __version__
 from cityledger.collector import shapes
-from cityledger.collector.http import Check, NameRoute
+from cityledger.collector.http import Check, DeclarationRoute, NameRoute
 from cityledger.collector.present import Presenter
 from cityledger.collector.read import must_find, must_find_run, show_namespace, show_run
 from cityledger.collector.service import Collector
@@ -93,7 +93,7 @@ class NewRun(_Body):
 
 def declare_routes(collector: Collector, may_write: Check) -> APIRouter:
     """The routes that declare things."""
-    router = APIRouter(route_class=NameRoute, dependencies=[Depends(may_write)])
+    router = APIRouter(route_class=DeclarationRoute, dependencies=[Depends(may_write)])
     for add in (_names, _sources, _tags, _datasets, _jobs, _runs):
         add(router, collector)
     return router

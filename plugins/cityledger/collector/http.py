@@ -11,6 +11,7 @@ from fastapi import HTTPException, Request, Response
 from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
 from starlette.routing import Match
+from starlette.types import Message
 from starlette.types import Scope as AsgiScope
 
 from cityledger.collector.tokens import Scope, TokenFile
@@ -53,6 +54,36 @@ class NameRoute(APIRoute):
                 return await handler(request)
             except CityLedgerError as error:
                 return _answer(error)
+
+        return handle
+
+
+#: Declarations name one thing; even a table of ten thousand columns stays below.
+DECLARATION_BYTES = 4 << 20
+
+
+class DeclarationRoute(NameRoute):
+    """A route whose JSON body is bounded while it comes in.
+
+    FastAPI reads the whole body before it asks who sent it: anybody could fill the memory.
+    """
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """The handler, with a bounded body."""
+        handler = super().get_route_handler()
+
+        async def handle(request: Request) -> Response:
+            taken = 0
+
+            async def receive() -> Message:
+                nonlocal taken
+                message = await request.receive()
+                taken += len(message.get("body", b""))
+                if taken > DECLARATION_BYTES:
+                    raise HTTPException(413, f"at most {DECLARATION_BYTES} bytes")
+                return message
+
+            return await handler(Request(request.scope, receive))
 
         return handle
 

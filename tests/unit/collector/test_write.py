@@ -206,3 +206,20 @@ def test_database_away_is_said(settings: Settings) -> None:
     assert answer.status_code == 503
     assert answer.headers["Retry-After"]
     assert run_id(1) not in answer.text
+
+
+def test_declarations_are_bounded_before_anybody_is_asked_who_they_are(
+    settings: Settings, database: Database
+) -> None:
+    """Prevents strangers from filling the memory of Airflow's api-server: JSON is read first."""
+    client = TestClient(create_app(settings))
+    body = b'{"ownerName": "' + b"x" * (8 << 20) + b'"}'
+    json_type = {"Content-Type": "application/json"}
+    for method, path in (
+        ("PUT", "/api/v1/namespaces/n"),
+        ("PUT", "/api/v1/namespaces/n/datasets/d"),
+        ("POST", "/api/v1/namespaces/n/jobs/j/runs"),
+    ):
+        answer = client.request(method, path, content=body, headers=json_type)
+        assert answer.status_code == 413, path
+    assert client.put("/api/v1/namespaces/n", json={"ownerName": "x"}).status_code == 401
