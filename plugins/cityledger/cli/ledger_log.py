@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.progress import Progress, TaskID
 
 from cityledger.errors import BadInputError, CityLedgerError
 from cityledger.ledger.log import checkpoint as make_checkpoint
@@ -80,13 +83,28 @@ def verify(
     settings = get_settings()
     database, store = Database.from_settings(settings), ObjectStore.from_settings(settings)
     trusted = _trusted(key) if key else None
-    report = verify_log(settings, database=database, store=store, keys=trusted)
+    with _progress() as tell:
+        report = verify_log(settings, database=database, store=store, keys=trusted, progress=tell)
     if objects:
         found = (*report.findings, *verify_landed(database, store))
         report = report.model_copy(update={"findings": found})
     _show(report, as_json=as_json)
     if not report.clean:
         raise LogDamagedError(report)
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[str, int, int], None]]:
+    """Bars on the error output, where somebody is looking."""
+    with Progress(console=Console(stderr=True), transient=True) as bars:
+        tasks: dict[str, TaskID] = {}
+
+        def tell(what: str, done: int, total: int) -> None:
+            if what not in tasks:
+                tasks[what] = bars.add_task(what)
+            bars.update(tasks[what], completed=done, total=total)
+
+        yield tell
 
 
 def prove(

@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from itertools import accumulate
+from typing import Any
 
 from sqlalchemy import Connection, text
 
@@ -100,7 +101,8 @@ class Indexer:
             UnavailableError: the database does not answer.
         """
         with self._database.begin() as connection:
-            return Progress(*connection.execute(_PROGRESS).one())
+            row: Any = connection.execute(_PROGRESS).one()
+            return Progress(row[0], row[1])
 
     def catch_up(self, seconds: float | None = None) -> Progress:
         """Index what has come in until now, for at most some seconds.

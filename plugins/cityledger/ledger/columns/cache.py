@@ -12,9 +12,9 @@ import json
 import os
 from collections.abc import Mapping
 from functools import lru_cache
+from importlib.metadata import version
 from pathlib import Path
 
-import sqlglot
 from pydantic import TypeAdapter, ValidationError
 
 from cityledger.ledger.columns.model import TableLineage
@@ -65,7 +65,7 @@ def cache_key(*parts: object) -> str:
 @lru_cache(maxsize=1)
 def _code() -> str:
     """Stands for the code that traces: another version may see more."""
-    digest = hashlib.sha256(sqlglot.__version__.encode())
+    digest = hashlib.sha256(version("sqlglot").encode())
     for path in sorted(Path(__file__).parent.glob("*.py")):
         digest.update(path.read_bytes())
     return digest.hexdigest()

@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 import os
 import shutil
-from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections import OrderedDict, deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 from cityledger.errors import CityLedgerError
@@ -19,6 +20,7 @@ PREFIX = "ledger/"
 CHECKPOINT = "checkpoint"
 _BINARY, _TEXT = "application/octet-stream", "text/plain; charset=utf-8"
 _CACHED_TILES = 1024  # 8 KiB each
+_READERS = 6
 
 log = logging.getLogger(__name__)
 
@@ -80,6 +82,17 @@ class LogFiles:
                 raise
             return None
 
+    def find_all(self, paths: Iterable[str]) -> Iterator[tuple[str, bytes | None]]:
+        """Many files in the order asked for; several are on their way while one is looked at."""
+        waiting: deque[tuple[str, Future[bytes | None]]] = deque()
+        with ThreadPoolExecutor(_READERS, thread_name_prefix="log-read") as pool:
+            for path in paths:
+                waiting.append((path, pool.submit(self.find, path)))
+                if len(waiting) > 2 * _READERS:
+                    yield _arrived(waiting)
+            while waiting:
+                yield _arrived(waiting)
+
     def tile(self, level: int, index: int, width: int = WIDTH) -> Sequence[bytes]:
         """The hashes of a tile, as the bucket holds it."""
         return split_tile(self.read(tile_path(level, index, width)))
@@ -98,6 +111,17 @@ class LogFiles:
         if len(self._tiles) > _CACHED_TILES:
             self._tiles.popitem(last=False)
         return hashes
+
+    def fetch_tiles(self, tiles: Iterable[tuple[int, int, int]]) -> None:
+        """Get to know tiles (level, index, width), all that are missing at once."""
+        missing = [
+            (level, index, width)
+            for level, index, width in tiles
+            if len(self._tiles.get((level, index), ())) < width
+        ]
+        if len(missing) > 1:
+            with ThreadPoolExecutor(_READERS, thread_name_prefix="log-read") as pool:
+                list(pool.map(lambda tile: self.known_tile(*tile), missing))
 
     def forget_tiles(self) -> None:
         """Drop what memory and disk know: something in it was wrong."""
@@ -132,6 +156,13 @@ class LogFiles:
 
     def _until(self) -> datetime:
         return datetime.now(UTC) + timedelta(days=self._days)
+
+
+def _arrived(
+    waiting: deque[tuple[str, Future[bytes | None]]],
+) -> tuple[str, bytes | None]:
+    path, found = waiting.popleft()
+    return path, found.result()
 
 
 def split_tile(data: bytes) -> list[bytes]:

@@ -32,11 +32,11 @@ def node_hash(left: bytes, right: bytes) -> bytes:
 
 def perfect_root(hashes: Sequence[bytes]) -> bytes:
     """Root over 2^n hashes of one level."""
-    level = list(hashes)
+    level, sha256 = list(hashes), hashlib.sha256
     while len(level) > 1:
-        level = [
-            node_hash(left, right) for left, right in zip(level[::2], level[1::2], strict=True)
-        ]
+        pairs = zip(level[::2], level[1::2], strict=True)
+        # `node_hash`, written out: whoever checks the log comes here a million times.
+        level = [sha256(b"\x01" + left + right).digest() for left, right in pairs]
     return level[0]
 
 

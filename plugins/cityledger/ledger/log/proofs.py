@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 
 from cityledger.errors import BadInputError, CityLedgerError
 from cityledger.ledger.log.files import LogFiles
@@ -10,11 +10,10 @@ from cityledger.ledger.log.merkle import (
     ProofError,
     consistency_proof,
     inclusion_proof,
-    leaf_hash,
     verify_inclusion,
 )
-from cityledger.ledger.log.tiles import WIDTH, NodeReader
-from cityledger.ledger.log.writer import Checkpoint, latest_checkpoint
+from cityledger.ledger.log.tiles import WIDTH, NodeReader, tiles_beside
+from cityledger.ledger.log.writer import Checkpoint, latest_checkpoint, newest_checkpoint
 from cityledger.records import Record
 from cityledger.settings import Settings
 from cityledger.storage.database import Database
@@ -23,7 +22,7 @@ from cityledger.storage.objects import ObjectStore
 # One query: the event, its bundle, and how many leaves of the bundle stand before it.
 _LEAF = text(
     """
-    SELECT e.raw, e.sha256, b.bundle, (
+    SELECT sha256(CAST('\\x00' AS bytea) || e.raw) AS leaf, e.sha256, b.bundle, (
         SELECT count(*) FROM cityledger.lineage_event before
         WHERE before.id >= b.first_event_id AND before.id < e.id
     ) AS place
@@ -66,15 +65,15 @@ class Prover:
         Raises:
             BadInputError: there is no such event, or the checkpoint is older than it.
         """
-        head = self._head(checkpoint)
-        raw, sha256, index = self._leaf(event_id)
+        with self._database.begin() as connection:
+            head = _head(checkpoint or newest_checkpoint(connection))
+            leaf, sha256, index = _leaf(connection, event_id)
         if index is None or index >= head.tree_size:
             raise BadInputError(
                 f"event {event_id} is not in the tree of {head.tree_size} events yet",
                 fix="cityledger ledger checkpoint",
                 code="event_not_in_log",
             )
-        leaf = leaf_hash(raw)
         return Inclusion(
             event_id=event_id,
             event_sha256=sha256,
@@ -87,6 +86,7 @@ class Prover:
     def _proof(self, index: int, leaf: bytes, head: Checkpoint) -> list[bytes]:
         """A proof that proves; a cached tile that is wrong is read again from the bucket."""
         for attempt in (1, 2):
+            self._files.fetch_tiles(tiles_beside(index, self._size(head.tree_size)))
             hashes = inclusion_proof(index, head.tree_size, self._node(head.tree_size))
             try:
                 verify_inclusion(index, head.tree_size, leaf, hashes, bytes.fromhex(head.root))
@@ -109,8 +109,7 @@ class Prover:
         Raises:
             BadInputError: the log has not that many leaves, or the sizes are the wrong way round.
         """
-        size = self._head(None).tree_size
-        self._largest = max(self._largest, size)
+        size = _head(latest_checkpoint(self._database)).tree_size
         if not 0 < old <= new <= size:
             raise BadInputError(
                 f"the log has {size} events: ask for 0 < old ≤ new ≤ {size}",
@@ -119,26 +118,27 @@ class Prover:
             )
         return [one.hex() for one in consistency_proof(old, new, self._node(size))]
 
-    def _head(self, checkpoint: Checkpoint | None) -> Checkpoint:
-        head = checkpoint or latest_checkpoint(self._database)
-        if head is None:
-            raise BadInputError(
-                "the log has no checkpoint yet",
-                fix="cityledger ledger checkpoint",
-                code="log_empty",
-            )
-        return head
-
-    def _leaf(self, event_id: int) -> tuple[bytes, str, int | None]:
-        with self._database.begin() as connection:
-            event = connection.execute(_LEAF, {"event": event_id}).first()
-        if event is None:
-            raise BadInputError(f"the ledger has no event {event_id}", code="unknown_event")
-        begun = event.bundle is not None
-        index = int(event.bundle) * WIDTH + int(event.place) if begun else None
-        return bytes(event.raw), event.sha256, index
-
     def _node(self, size: int) -> NodeReader:
-        # Tiles of the newest tree serve every older one: a node never changes.
+        return NodeReader(self._size(size), self._files.known_tile)
+
+    def _size(self, size: int) -> int:
+        """Tiles of the newest tree serve every older one: a node never changes."""
         self._largest = max(self._largest, size)
-        return NodeReader(self._largest, self._files.known_tile)
+        return self._largest
+
+
+def _head(checkpoint: Checkpoint | None) -> Checkpoint:
+    if checkpoint is None:
+        raise BadInputError(
+            "the log has no checkpoint yet", fix="cityledger ledger checkpoint", code="log_empty"
+        )
+    return checkpoint
+
+
+def _leaf(connection: Connection, event_id: int) -> tuple[bytes, str, int | None]:
+    event = connection.execute(_LEAF, {"event": event_id}).first()
+    if event is None:
+        raise BadInputError(f"the ledger has no event {event_id}", code="unknown_event")
+    begun = event.bundle is not None
+    index = int(event.bundle) * WIDTH + int(event.place) if begun else None
+    return bytes(event.leaf), event.sha256, index

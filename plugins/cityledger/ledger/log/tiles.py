@@ -47,6 +47,15 @@ def tiles_of(size: int) -> Iterator[tuple[int, int, int]]:
         level += 1
 
 
+def tiles_beside(leaf: int, size: int) -> Iterator[tuple[int, int, int]]:
+    """The tiles that an inclusion proof of a leaf reads: above it, and along the right edge."""
+    level = 0
+    while hashes := size >> (_HEIGHT * level):
+        for index in sorted({leaf >> (_HEIGHT * (level + 1)), (hashes - 1) // WIDTH}):
+            yield level, index, tile_width(size, level, index)
+        level += 1
+
+
 def encode_bundle(entries: Sequence[bytes]) -> bytes:
     """Entries one after the other, each behind its length in 16 bits, the larger byte first."""
     return b"".join(_framed(entry) for entry in entries)

@@ -12,17 +12,17 @@ from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from cityledger.errors import BadInputError, CityLedgerError
 from cityledger.ledger.log.files import CHECKPOINT, LogFiles, split_tile
 from cityledger.ledger.log.keyring import Keyring, TrustedKey, open_checkpoint
-from cityledger.ledger.log.merkle import fold, leaf_hash, perfect_nodes, perfect_root
+from cityledger.ledger.log.merkle import fold, leaf_hash, perfect_nodes, perfect_root, range_root
 from cityledger.ledger.log.notes import Head
 from cityledger.ledger.log.tiles import (
     HASH,
     WIDTH,
-    Edge,
+    NodeReader,
     bundle_path,
     decode_bundle,
     large_path,
@@ -36,7 +36,8 @@ from cityledger.storage.database import Database
 from cityledger.storage.objects import ObjectStore
 from cityledger.storage.tables import lineage_event
 
-_FETCHED_EVENTS = 2000
+_FETCHED_EVENTS = 5000
+_NAMED_EVENTS = 1000
 _UNKNOWN = bytes(HASH)  # a leaf that neither bucket nor database can tell
 
 
@@ -78,10 +79,13 @@ class Report(Record):
         return not self.findings
 
 
+#: Told while the check goes on: what is being read, how much of it, of how much.
+Progress = Callable[[str, int, int], None]
+
+
 class _Leaf(NamedTuple):
     event_id: int
     hash: bytes
-    name: str
 
 
 def verify(
@@ -90,6 +94,7 @@ def verify(
     database: Database | None = None,
     store: ObjectStore | None = None,
     keys: Sequence[TrustedKey] | None = None,
+    progress: Progress | None = None,
 ) -> Report:
     """Recompute the log from the database's events and compare it with the bucket's files.
 
@@ -99,6 +104,7 @@ def verify(
         store: Its object store, when it is open already.
         keys: Verifier keys to believe; without them those that the database lists, which only
             shows that database and bucket agree with each other.
+        progress: Is told how far the check has come.
 
     Raises:
         BadInputError: there is no checkpoint at all.
@@ -108,7 +114,8 @@ def verify(
     files = LogFiles(settings, store or ObjectStore.from_settings(settings))
     keyring = Keyring(settings, database, files)
     trusted = keyring.keys() if keys is None else list(keys)
-    return _Audit(database, files, keyring.origin, trusted).run()
+    tell = progress or (lambda *_: None)
+    return _Audit(database, files, keyring.origin, trusted, tell).run()
 
 
 @dataclass
@@ -117,6 +124,7 @@ class _Audit:
     files: LogFiles
     origin: str
     keys: Sequence[TrustedKey]
+    tell: Progress
     findings: list[Finding] = field(default_factory=list)
     objects: int = 0
 
@@ -133,12 +141,12 @@ class _Audit:
             )
         newest = max(heads, key=lambda head: head.size)
         last_id = max((c.last_event_id for c in signed if c.tree_size == newest.size), default=0)
-        events, pending = self._events(last_id)
-        leaves = self._leaves(newest, [event.hash for event in events])
-        self._compare(leaves, events)
+        ids, hashes, pending = self._events(last_id, newest.size)
+        leaves = self._leaves(newest, hashes)
+        self._compare(leaves, ids, hashes)
         self._bundles(leaves)
         self._roots(leaves, heads)
-        return self._report(newest, len(events), pending, len(signed))
+        return self._report(newest, len(ids), pending, len(signed))
 
     def _report(self, head: Head | None, events: int, pending: int, signed: int) -> Report:
         return Report(
@@ -215,16 +223,15 @@ class _Audit:
         wanted: dict[int, set[bytes]] = {}
         for head in heads:
             wanted.setdefault(head.size, set()).add(head.root)
-        edge = Edge()
-        for leaf in leaves:
-            for _ in edge.append(leaf):
-                pass
-            if edge.size in wanted and wanted[edge.size] != {edge.root()}:
+        node = NodeReader(len(leaves), _tiles_over(leaves))
+        for size, signed in sorted(wanted.items()):
+            root = range_root(0, size, node)
+            if signed != {root}:
                 self._find(
                     "checkpoint_rewritten",
-                    f"checkpoint {edge.size}",
-                    f"the first {edge.size} leaves have root {edge.root().hex()}, signed was"
-                    f" {', '.join(sorted(root.hex() for root in wanted[edge.size]))}",
+                    f"checkpoint {size}",
+                    f"the first {size} leaves have root {root.hex()}, signed was"
+                    f" {', '.join(sorted(one.hex() for one in signed))}",
                 )
 
     # tiles
@@ -272,21 +279,25 @@ class _Audit:
     ) -> list[bytes]:
         hashes: list[bytes] = []
         count = (head.size >> (8 * level)) // WIDTH
-        for index in range(count):
-            tile = self._tile(level, index, WIDTH)
+        paths = (tile_path(level, index) for index in range(count))
+        for index, (path, data) in enumerate(self.files.find_all(paths)):
+            self.tell("tiles", index + 1, count)
+            tile = self._padded(path, data, WIDTH)
             if index < len(parents) and perfect_root(tile) != parents[index]:
-                path = self.files.where(tile_path(level, index))
-                self._find("object_changed", path, "the tile is not the one that was signed")
+                where = self.files.where(path)
+                self._find("object_changed", where, "the tile is not the one that was signed")
                 tile = _computed(computed, level, index, WIDTH)
             hashes += tile
         width = tile_width(head.size, level, count)
         return hashes + (last or _computed(computed, level, count, width))
 
     def _tile(self, level: int, index: int, width: int) -> list[bytes]:
+        path = tile_path(level, index, width)
+        return self._padded(path, self.files.find(path), width)
+
+    def _padded(self, path: str, data: bytes | None, width: int) -> list[bytes]:
         """A tile padded to its width, so that a missing or short one is a wrong one."""
         self.objects += 1
-        path = tile_path(level, index, width)
-        data = self.files.find(path)
         if data is None:
             self._find("object_missing", self.files.where(path), "a tile is gone")
         hashes = split_tile(data or b"")[:width]
@@ -294,46 +305,63 @@ class _Audit:
 
     # events
 
-    def _events(self, last_id: int) -> tuple[list[_Leaf], int]:
-        query = select(
-            lineage_event.c.id,
-            lineage_event.c.raw,
-            lineage_event.c.sha256,
-            lineage_event.c.event_type,
-            lineage_event.c.job_name,
-            lineage_event.c.run_id,
-        ).order_by(lineage_event.c.id)
-        events: list[_Leaf] = []
-        pending = 0
+    def _events(self, last_id: int, size: int) -> tuple[list[int], list[bytes], int]:
+        """Ids and leaf hashes of the events that the log covers, and how many it does not yet."""
+        query = select(lineage_event.c.id, lineage_event.c.raw, lineage_event.c.sha256)
+        ids: list[int] = []
+        hashes: list[bytes] = []
+        strange: list[int] = []
         with self.database.begin() as connection:
-            for row in connection.execute(query.execution_options(yield_per=_FETCHED_EVENTS)):
-                if row.id > last_id:
-                    pending += 1
-                    continue
-                name = f"event {row.id} ({row.event_type} of {row.job_name}, run {row.run_id})"
-                raw = bytes(row.raw)
-                if hashlib.sha256(raw).hexdigest() != row.sha256:
-                    self._find("digest_changed", name, "column sha256 is not that of its bytes")
-                events.append(_Leaf(row.id, leaf_hash(raw), name))
-        return events, pending
+            covered = query.where(lineage_event.c.id <= last_id).order_by(lineage_event.c.id)
+            found: Any = connection.execute(covered.execution_options(yield_per=_FETCHED_EVENTS))
+            for rows in found.partitions():
+                for number, raw, sha256 in rows:
+                    if hashlib.sha256(raw).hexdigest() != sha256:
+                        strange.append(number)
+                    ids.append(number)
+                    hashes.append(leaf_hash(raw))
+                self.tell("events", len(ids), size)
+            later = select(func.count()).where(lineage_event.c.id > last_id)
+            pending = int(connection.scalar(later) or 0)
+        for name in self._names(strange).values():
+            self._find("digest_changed", name, "column sha256 is not that of its bytes")
+        return ids, hashes, pending
 
-    def _compare(self, leaves: Sequence[bytes], events: Sequence[_Leaf]) -> None:
-        if [event.hash for event in events] == list(leaves):
+    def _compare(
+        self, leaves: Sequence[bytes], ids: Sequence[int], hashes: Sequence[bytes]
+    ) -> None:
+        if hashes == leaves:
             return
-        for kind, index, event in differences(leaves, events):
-            name = event.name if event else f"leaf {index}"
+        events = [_Leaf(*one) for one in zip(ids, hashes, strict=True)]
+        found = list(differences(leaves, events))
+        names = self._names([event.event_id for _, _, event in found if event])
+        for kind, index, event in found:
+            name = names[event.event_id] if event else f"leaf {index}"
             self._find(f"event_{kind}", name, _EXPLAINED[kind](index))
 
+    def _names(self, ids: Sequence[int]) -> dict[int, str]:
+        """How events are named to people, by id."""
+        table, named = lineage_event.c, {}
+        query = select(table.id, table.event_type, table.job_name, table.run_id)
+        with self.database.begin() as connection:
+            for start in range(0, len(ids), _NAMED_EVENTS):
+                some = ids[start : start + _NAMED_EVENTS]
+                for row in connection.execute(query.where(table.id.in_(some)).order_by(table.id)):
+                    what = f"{row.event_type} of {row.job_name}, run {row.run_id}"
+                    named[row.id] = f"event {row.id} ({what})"
+        # An event that went away while the check ran has its number only.
+        return {one: named.get(one, f"event {one}") for one in ids}
+
     def _bundles(self, leaves: Sequence[bytes]) -> None:
-        for start in range(0, len(leaves), WIDTH):
-            expected = leaves[start : start + WIDTH]
-            path = bundle_path(start // WIDTH, len(expected))
+        starts = range(0, len(leaves), WIDTH)
+        paths = (bundle_path(at // WIDTH, min(WIDTH, len(leaves) - at)) for at in starts)
+        for start, (path, data) in zip(starts, self.files.find_all(paths), strict=True):
             self.objects += 1
-            data = self.files.find(path)
+            self.tell("bundles", start // WIDTH + 1, len(starts))
             if data is None:
                 self._find("object_missing", self.files.where(path), "a bundle is gone")
             else:
-                self._bundle(path, data, start, expected)
+                self._bundle(path, data, start, leaves[start : start + WIDTH])
 
     def _bundle(self, path: str, data: bytes, start: int, expected: Sequence[bytes]) -> None:
         try:
@@ -425,6 +453,16 @@ def _longest_rising(numbers: Sequence[int]) -> list[int]:
         kept.append(numbers[position])
         position = before[position]
     return kept[::-1]
+
+
+def _tiles_over(leaves: Sequence[bytes]) -> Callable[[int, int, int], Sequence[bytes]]:
+    """Tiles of the tree over leaf hashes, by level, index and width."""
+    levels: list[Sequence[bytes]] = [leaves]
+    while full := len(levels[-1]) // WIDTH:
+        below = levels[-1]
+        bounds = range(0, full * WIDTH, WIDTH)
+        levels.append([perfect_root(below[start : start + WIDTH]) for start in bounds])
+    return lambda level, index, width: levels[level][index * WIDTH : index * WIDTH + width]
 
 
 def _computed(leaves: Sequence[bytes], level: int, index: int, width: int) -> list[bytes]:

@@ -91,10 +91,15 @@ def checkpoints(database: Database) -> list[Checkpoint]:
 
 def latest_checkpoint(database: Database) -> Checkpoint | None:
     """The newest checkpoint."""
+    with database.begin() as connection:
+        return newest_checkpoint(connection)
+
+
+def newest_checkpoint(connection: Connection) -> Checkpoint | None:
+    """The newest checkpoint, within a transaction."""
     columns = [log_checkpoint.c[name] for name in Checkpoint.model_fields]
     query = select(*columns).order_by(log_checkpoint.c.id.desc()).limit(1)
-    with database.begin() as connection:
-        row = connection.execute(query).mappings().first()
+    row = connection.execute(query).mappings().first()
     return None if row is None else Checkpoint.model_validate(dict(row))
 
 
