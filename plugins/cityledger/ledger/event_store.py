@@ -11,6 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
+from cityledger.storage.arrays import array_text
 from cityledger.storage.database import Database
 
 # A PostgreSQL index entry holds at most 2704 bytes; a longer text would refuse the whole event.
@@ -69,13 +70,13 @@ class EventStore:
         self._database = database
 
     def append(self, raws: Sequence[bytes]) -> list[Stored]:
-        """Keep events, in the order given, in one transaction.
+        """Keep events, in the order given; one statement, so all of them or none.
 
         Args:
             raws: The bytes as received; the same bytes again change nothing.
 
         Raises:
-            UnavailableError: the database does not answer; none of them is kept.
+            UnavailableError: the database does not answer; sending them again is harmless.
             SQLAlchemyError: the database refused them; none of them is kept.
         """
         if not raws:
@@ -85,7 +86,7 @@ class EventStore:
         for sha256, raw in zip(hashes, raws, strict=True):
             first.setdefault(sha256, raw)
         rows = [{"sha256": sha256, "raw": raw} | _head(raw) for sha256, raw in first.items()]
-        with self._database.begin() as connection:
+        with self._database.each_alone() as connection:
             made = _append(connection, rows)
             ids = made | _known(connection, [one for one in first if one not in made])
         return [
@@ -95,7 +96,7 @@ class EventStore:
 
 
 def _append(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> dict[str, int]:
-    columns = {name: [row.get(name) for row in rows] for name in _COLUMNS}
+    columns = {name: array_text(row.get(name) for row in rows) for name in _COLUMNS}
     return {row.sha256: row.id for row in connection.execute(_APPEND, columns)}
 
 
