@@ -74,6 +74,23 @@ def test_a_collector_that_goes_away_and_returns(
     assert intake.waiting() == []
 
 
+def test_events_together(settings: Settings, database: Database, count: Count) -> None:
+    """Prevents events that are sent in one go from being lost together, or from ending early."""
+    small = settings.model_copy(update={"collector_body_mb": 1})
+    secret, port = TokenFile(settings.collector_tokens).create("task", [Scope.WRITE]), pick()
+    intake = Intake(_producer(settings, port, secret), rest=0.0)
+    assert not intake.accept_all(EVENTS[:2])
+    assert len(intake.waiting()) == 2
+    with _collector(small, port):
+        assert intake.accept_all(EVENTS[2:4])
+        huge = run_event("n" * 1_200_000, run=1)
+        assert not intake.accept_all([huge, EVENTS[4], EVENTS[5]])
+        assert count("lineage_event") == 6
+    assert intake.waiting() == []
+    (aside,) = (intake.outbox / "refused").iterdir()
+    assert aside.read_bytes() == huge
+
+
 def test_wrong_token_keeps_everything(settings: Settings, database: Database, count: Count) -> None:
     """Prevents a rotated token from costing the lineage of the days until somebody notices."""
     port = pick()
