@@ -77,6 +77,9 @@ def read_pack(pack: bytes) -> dict[str, bytes]:
     """The files of a pack; a pack that is not spelled as `zip_bytes` spells it is refused."""
     try:
         with zipfile.ZipFile(io.BytesIO(pack)) as archive:
+            # Packs are not compressed: what claims to unpack to more would only fill the memory.
+            if sum(one.file_size for one in archive.infolist()) > len(pack):
+                raise PackError("the archive was changed: it is not as CityLedger writes it")
             files = {name: archive.read(name) for name in archive.namelist()}
         same = zip_bytes(files) == pack
     except (zipfile.BadZipFile, zlib.error, struct.error, *_MALFORMED) as error:

@@ -207,3 +207,17 @@ def test_script_runs_alone(tmp_path: Path) -> None:
     source = script.read_text("utf-8")
     assert "import cityledger" not in source
     assert "from cityledger" not in source
+
+
+def test_an_archive_that_unpacks_to_more_is_not_unpacked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Prevents a forged pack of some kB from filling the memory of whoever verifies it."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("key", b"0" * (64 << 20))
+
+    def unpack(*_: Any) -> bytes:
+        pytest.fail("it was unpacked")
+
+    monkeypatch.setattr(zipfile.ZipFile, "read", unpack)
+    with pytest.raises(offline.PackError, match="not as CityLedger writes it"):
+        offline.read_pack(out.getvalue())
