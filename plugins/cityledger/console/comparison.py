@@ -6,19 +6,22 @@ the journal, and the published values. Only what leads to the indicator counts.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from sqlalchemy import text
 
 from cityledger.console.formats import figure
+from cityledger.console.i18n import mark
 from cityledger.console.words import INDICATOR, RULE
+from cityledger.contracts.resolve import SUFFIX
 from cityledger.errors import CityLedgerError
-from cityledger.ledger.builds import Build, BuiltModel, find_build
+from cityledger.ledger.builds import CONTRACTS, MODELS, Build, BuiltModel, find_build
 from cityledger.records import Release, RuleResult, Validation
 from cityledger.storage.database import Database
 from cityledger.storage.objects import ObjectStore
 
+_ROWS = mark("%(n)s rows")
 _PUBLICATIONS = text(
     """
     SELECT DISTINCT ON (snapshot_id) snapshot_id, saved_at, id FROM cityledger.publication
@@ -111,17 +114,32 @@ class _Side:
     others: Mapping[tuple[str, str], Release] = field(default_factory=dict)
 
 
-class Comparer:
-    """Compares publications of one installation.
+@dataclass(frozen=True)
+class Tongue:
+    """How things are called in the reader's language.
 
-    Args:
-        translate: Puts the words for states into the reader's language.
+    Attributes:
+        translate: Of a marked text.
+        title: Of a dataset.
+        rule: Of a dataset and the key of one of its rules.
     """
 
+    translate: Callable[[str], str] = str
+    title: Callable[[str], str] = str
+    rule: Callable[[str, str], str] = lambda _, key: key
+
+    def place(self, place: tuple[str, str]) -> str:
+        """A dataset and a period."""
+        return f"{self.title(place[0])} {place[1]}"
+
+
+class Comparer:
+    """Compares publications of one installation."""
+
     def __init__(
-        self, database: Database, store: ObjectStore, translate: Callable[[str], str] = str
+        self, database: Database, store: ObjectStore, tongue: Tongue | None = None
     ) -> None:
-        self._database, self._store, self._translate = database, store, translate
+        self._database, self._store, self._tongue = database, store, tongue or Tongue()
 
     def publications(self) -> list[Published]:
         """All publications, the newest first."""
@@ -144,10 +162,10 @@ class Comparer:
         return Differences(
             values=values,
             compared_values=compared,
-            data=tuple(_data(old, new, verdicts)),
-            contracts=tuple(_contracts(old, new, verdicts)),
-            rules=tuple(_rules(verdicts, self._translate)),
-            decisions=tuple(_decisions(old, new, verdicts)),
+            data=tuple(_data(old, new, verdicts, self._tongue)),
+            contracts=tuple(_contracts(old, new, verdicts, self._tongue)),
+            rules=tuple(_rules(verdicts, self._tongue)),
+            decisions=tuple(_decisions(old, new, verdicts, self._tongue)),
             definition=tuple(_definition(old.model, new.model)),
             models=tuple(_models(old, new)),
             code=tuple(_code(old.build, new.build)),
@@ -159,7 +177,7 @@ class Comparer:
         found: dict[tuple[str, str], dict[int, str]] = {}
         with self._database.begin() as connection:
             for row in connection.execute(_VALUES, {"code": code, "snapshots": [before, after]}):
-                status = self._translate(INDICATOR[row.status])
+                status = self._tongue.translate(INDICATOR[row.status])
                 value = f"{figure(row.value)} {row.unit} ({status})"
                 found.setdefault((row.period, row.area), {})[row.snapshot_id] = value
         pairs = [
@@ -265,34 +283,37 @@ def _changed(
             yield place
 
 
-def _data(old: _Side, new: _Side, verdicts: Places) -> Iterable[Pair]:
+def _data(old: _Side, new: _Side, verdicts: Places, tongue: Tongue) -> Iterable[Pair]:
     for place in _changed(old.releases, new.releases):
         yield Pair(
-            " ".join(place),
-            _delivery(old.releases.get(place)),
-            _delivery(new.releases.get(place)),
+            tongue.place(place),
+            _delivery(old.releases.get(place), tongue),
+            _delivery(new.releases.get(place), tongue),
             verdicts[place].paths,
         )
 
 
-def _delivery(release: Release | None) -> str:
-    return f"{release.delivery}: {release.rows:,}" if release else ""
+def _delivery(release: Release | None, tongue: Tongue) -> str:
+    if release is None:
+        return ""
+    return f"{release.delivery}: {tongue.translate(_ROWS) % {'n': f'{release.rows:,}'}}"
 
 
-def _contracts(old: _Side, new: _Side, verdicts: Places) -> Iterable[Pair]:
+def _contracts(old: _Side, new: _Side, verdicts: Places, tongue: Tongue) -> Iterable[Pair]:
     for place in sorted(old.releases.keys() & new.releases.keys()):
         before, after = old.releases[place], new.releases[place]
         if before.contract_sha256 != after.contract_sha256:
             versions = [one.contract_version if one else "?" for one in verdicts[place].both]
+            path = _file(f"{CONTRACTS}/{place[0].replace('.', '/', 1)}{SUFFIX}")
             yield Pair(
-                " ".join(place),
+                tongue.place(place),
                 f"{versions[0]} ({before.contract_sha256[:12]})",
                 f"{versions[1]} ({after.contract_sha256[:12]})",
-                (f"/datasets/{place[0]}", f"/datasets/{place[0]}"),
+                (path, path),
             )
 
 
-def _rules(verdicts: Places, translate: Callable[[str], str]) -> Iterable[Pair]:
+def _rules(verdicts: Places, tongue: Tongue) -> Iterable[Pair]:
     """Rules that are new or gone, have another threshold, or were broken by other numbers."""
     for place, sides in verdicts.items():
         before, after = sides.both
@@ -301,9 +322,10 @@ def _rules(verdicts: Places, translate: Callable[[str], str]) -> Iterable[Pair]:
         olds = {one.key: one for one in before.results}
         news = {one.key: one for one in after.results}
         for key in sorted(olds.keys() | news.keys()):
-            left, right = (_result(side.get(key), translate) for side in (olds, news))
+            left, right = (_result(side.get(key), tongue.translate) for side in (olds, news))
             if left != right:
-                yield Pair(f"{place[1]} {key}", left, right, sides.paths)
+                what = f"{tongue.place(place)}: {tongue.rule(place[0], key)}"
+                yield Pair(what, left, right, sides.paths)
 
 
 def _result(result: RuleResult | None, translate: Callable[[str], str]) -> str:
@@ -313,13 +335,13 @@ def _result(result: RuleResult | None, translate: Callable[[str], str]) -> str:
     return f"{translate(RULE[result.status])}: {result.failed:,}{limit}"
 
 
-def _decisions(old: _Side, new: _Side, verdicts: Places) -> Iterable[Pair]:
+def _decisions(old: _Side, new: _Side, verdicts: Places, tongue: Tongue) -> Iterable[Pair]:
     for place, sides in verdicts.items():
         before, after = sides.both
         left = _decided(old.releases.get(place), before)
         right = _decided(new.releases.get(place), after)
         if left != right:
-            yield Pair(" ".join(place), left, right, sides.paths)
+            yield Pair(tongue.place(place), left, right, sides.paths)
 
 
 def _decided(release: Release | None, validation: Validation | None) -> str:
@@ -347,15 +369,37 @@ def _said(value: object) -> str:
 
 
 def _models(old: _Side, new: _Side) -> Iterable[Pair]:
-    """Tables on the way whose SQL is another one, with the page that shows how."""
-    olds = {one.table: one for one in old.build.models if one.table in old.tables}
-    news = {one.table: one for one in new.build.models if one.table in new.tables}
-    for table in sorted(olds.keys() | news.keys()):
-        sides = [side[table].sql if table in side else None for side in (olds, news)]
-        if sides[0] != sides[1]:
-            path = f"/compare/sql/{table}"
-            before, after = ("SQL" if one is not None else "" for one in sides)
-            yield Pair(table, before, after, (path, path))
+    """Files of the project that lead to the number and are others now, with how they differ.
+
+    Not the SQL as it ran: the staging tables' names the files of the deliveries.
+    """
+    names = {
+        model.name
+        for side in (old, new)
+        for model in side.build.models
+        if model.table in side.tables
+    }
+    for path in sorted(old.build.files.keys() | new.build.files.keys()):
+        shas = [side.build.files.get(path) for side in (old, new)]
+        if shas[0] != shas[1] and _leads(path, names):
+            before, after = (one[:12] if one else "" for one in shas)
+            yield Pair(path, before, after, (_file(path), _file(path)))
+
+
+def _leads(path: str, names: Collection[str]) -> bool:
+    """Whether a file of the project takes part in computing the models of these names."""
+    top, _, rest = path.partition("/")
+    folder, _, name = rest.partition("/")
+    if top != MODELS or folder in {"tests", "analyses"}:
+        return False
+    stem, _, suffix = name.rpartition("/")[2].rpartition(".")
+    if folder in {"models", "seeds"}:
+        return suffix in {"sql", "csv", "py"} and stem in names
+    return True
+
+
+def _file(path: str) -> str:
+    return f"/compare/file/{path}"
 
 
 def _code(old: Build, new: Build) -> Iterable[Pair]:
@@ -378,8 +422,3 @@ def _first_tables(old: _Side, new: _Side) -> Iterable[str]:
     }
     parents = {model.table: model.parents for model in new.build.models}
     return sorted(one for one in differing if not differing & set(parents.get(one, ())))
-
-
-def sql_of(build: Build, table: str) -> str:
-    """The SQL of a table as it ran; empty where the build has no such table."""
-    return next((one.sql for one in build.models if one.table == table), "")

@@ -29,32 +29,33 @@ _ALL = """
     SELECT saved_at AS at, 'release' AS kind, dataset, partition, delivery,
            record -> 'decision' ->> 'decided_by' AS person,
            CASE WHEN released THEN 'released' ELSE 'held' END AS what,
-           record -> 'decision' ->> 'reason' AS reason, NULL AS number
-    FROM cityledger.release WHERE jsonb_typeof(record -> 'decision') = 'object'
+           record -> 'decision' ->> 'reason' AS reason, NULL AS number, rows_ AS rows
+    FROM (SELECT *, (record ->> 'rows')::bigint AS rows_ FROM cityledger.release) release
+    WHERE jsonb_typeof(record -> 'decision') = 'object'
     UNION ALL
-    SELECT saved_at, 'waiver', dataset, partition, delivery, approved_by, rule, reason, id::text
+    SELECT saved_at, 'waiver', dataset, partition, delivery, approved_by, rule, reason, id::text,
+           nullif(cardinality(row_ids), 0)
     FROM cityledger.waiver
     UNION ALL
     SELECT r.saved_at, 'revocation', w.dataset, w.partition, w.delivery, r.revoked_by, w.rule,
-           r.reason, w.id::text
+           r.reason, w.id::text, NULL
     FROM cityledger.waiver_revocation r JOIN cityledger.waiver w ON w.id = r.waiver_id
     UNION ALL
     SELECT saved_at, 'correction', dataset, partition, delivery, submitted_by,
-           record -> 'file' ->> 'name', rows::text, NULL
+           record -> 'file' ->> 'name', NULL, NULL, rows
     FROM cityledger.correction
     UNION ALL
     SELECT saved_at, 'order', dataset, partition, record ->> 'delivery', record ->> 'by', kind,
-           record ->> 'note', number
+           record ->> 'note', number, NULL
     FROM cityledger.rectification_event
     UNION ALL
-    SELECT saved_at, 'access', dataset, partition, delivery, person, action,
-           concat_ws(', ', nullif(reason, ''), rows::text), NULL
+    SELECT saved_at, 'access', dataset, partition, delivery, person, action, reason, NULL, rows
     FROM cityledger.quarantine_access
     UNION ALL
-    SELECT saved_at, 'key', NULL, NULL, NULL, declared_by, state, reason, key_id
+    SELECT saved_at, 'key', NULL, NULL, NULL, declared_by, state, reason, key_id, NULL
     FROM cityledger.log_key
     UNION ALL
-    SELECT saved_at, 'checkpoint', NULL, NULL, NULL, NULL, tree_size::text, root, key_id
+    SELECT saved_at, 'checkpoint', NULL, NULL, NULL, NULL, tree_size::text, root, key_id, NULL
     FROM cityledger.log_checkpoint
 """
 _PAGE = text(
@@ -82,6 +83,7 @@ class Entry:
         person: None where nobody in particular did it.
         what: The journal's own word: ``released``, a rule's key, ``download``.
         number: Of the order, the waiver or the key.
+        rows: How many rows it is about, where that was kept.
     """
 
     at: datetime
@@ -93,6 +95,7 @@ class Entry:
     what: str | None
     reason: str | None
     number: str | None
+    rows: int | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import difflib
+from itertools import islice
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query
 from fastapi.responses import HTMLResponse
 
-from cityledger.console.comparison import Comparer, sql_of
+from cityledger.console.comparison import Comparer, Tongue
 from cityledger.console.errors import MissingError
 from cityledger.console.i18n import mark
 from cityledger.console.identity import require
 from cityledger.console.ledger_desk import LedgerDesk
+from cityledger.console.pages.dataset import sentences
 from cityledger.console.pages.lineage import READERS
-from cityledger.console.view import CurrentView
-from cityledger.ledger.builds import find_build
+from cityledger.console.view import CurrentView, View
+from cityledger.ledger.builds import find_build, read_sources
+from cityledger.storage.objects import ObjectStore
 
 router = APIRouter(dependencies=[Depends(require(*READERS))])
 
@@ -58,7 +61,7 @@ def comparison(
 ) -> HTMLResponse:
     """Two publications of one indicator: everything that differs on the way to the number."""
     desk = LedgerDesk(view)
-    comparer = Comparer(view.desk.database, desk.store, view.gettext)
+    comparer = Comparer(view.desk.database, desk.store, _tongue(view))
     publications = comparer.publications()
     snapshots = [one.snapshot_id for one in publications]
     cards = view.desk.house.cards
@@ -86,24 +89,51 @@ def comparison(
     )
 
 
-@router.get("/compare/sql/{table}")
-def sql_difference(
+@router.get("/compare/file/{path:path}")
+def file_difference(
     view: CurrentView,
-    table: str,
+    path: str,
     before: Annotated[int, Query(ge=0, le=2**62)],
     after: Annotated[int, Query(ge=0, le=2**62)],
 ) -> HTMLResponse:
-    """How the SQL of one table differs between two builds."""
+    """How a file of the project, or a contract, differs between two builds."""
     store = LedgerDesk(view).store
-    old, new = (sql_of(find_build(store, one)[0], table) for one in (before, after))
-    if not (old or new):
-        raise MissingError(table)
+    old, new = (_kept(store, snapshot, path) for snapshot in (before, after))
+    if old is None and new is None:
+        raise MissingError(path)
     lines = difflib.unified_diff(
-        old.splitlines(), new.splitlines(), str(before), str(after), lineterm=""
+        (old or "").splitlines(), (new or "").splitlines(), str(before), str(after), lineterm=""
     )
     return view.page(
-        "compare_sql.html", table=table, lines=list(lines)[:_LINES], before=before, after=after
+        "compare_file.html",
+        path=path,
+        lines=list(islice(lines, _LINES)),
+        before=before,
+        after=after,
     )
+
+
+def _kept(store: ObjectStore, snapshot: int, path: str) -> str | None:
+    """A file as a build kept it; None where the build has none of that name."""
+    build, _ = find_build(store, snapshot)
+    sha256 = build.files.get(path)
+    if sha256 is None:
+        return None
+    return read_sources(store, build)[sha256].decode("utf-8", "replace")
+
+
+def _tongue(view: View) -> Tongue:
+    contracts = view.desk.house.contracts
+
+    def title(dataset: str) -> str:
+        found = contracts.get(dataset)
+        return view.named(found.title, dataset) if found else dataset
+
+    def rule(dataset: str, key: str) -> str:
+        found = contracts.get(dataset)
+        return sentences(found, view.language).get(key, key) if found else key
+
+    return Tongue(view.gettext, title, rule)
 
 
 def _previous(snapshots: list[int], later: int | None) -> int | None:

@@ -55,9 +55,9 @@ def evidence_page(
     area: Area = "",
     period: Period = "",
     snapshot: Snapshot = None,
-    rows: Annotated[int, Query(ge=1, le=_ROWS)] = 5,
+    rows: Annotated[int | None, Query(ge=1, le=_ROWS)] = None,
 ) -> HTMLResponse:
-    """One value: which rows of which tables, which lines of which files."""
+    """One value; with ``rows``, traced down to so many lines of files, which is recorded."""
     card = _card(view, code)
     publication = latest_publication(view.desk.database)
     values = [one for one in (publication.values if publication else ()) if one.code == code]
@@ -67,7 +67,7 @@ def evidence_page(
         period or (newest.period if newest else ""),
     )
     trace, problem = None, ""
-    if area and period:
+    if area and period and rows:
         try:
             trace = trace_indicator(
                 view.desk.runner,
@@ -85,6 +85,7 @@ def evidence_page(
         card=card,
         values=sorted(values, key=lambda one: one.period, reverse=True),
         chosen={"area": area, "period": period, "snapshot": snapshot, "rows": rows},
+        publication=publication,
         trace=trace,
         problem=problem,
         how=HOW,

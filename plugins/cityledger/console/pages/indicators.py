@@ -16,6 +16,7 @@ from cityledger.console.reads import latest_publication, newest_values
 from cityledger.console.scale import Point
 from cityledger.console.view import CurrentView, View
 from cityledger.contracts.cards import Card
+from cityledger.people import CITY_WIDE
 from cityledger.records import IndicatorValue
 
 router = APIRouter(dependencies=[Depends(require())])
@@ -50,6 +51,7 @@ def indicator(view: CurrentView, code: str) -> HTMLResponse:
         card=card,
         values=values[::-1],
         newest=newest,
+        proves=view.person.has(*CITY_WIDE),
         chart=_chart(view, values, title, unit),
         linked=_linked(view, card),
         responsible=card and view.desk.house.department_name(card.department, view.language),
