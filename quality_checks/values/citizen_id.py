@@ -43,7 +43,6 @@ MAX_AGE = 120
 WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
 CHECKS = "10X98765432"
 
-_OLD_LENGTH = 15
 _CENTENARIAN = ("996", "997", "998", "999")
 _DIGITS = symbol_values("0123456789")
 _CHECK_BYTES = np.frombuffer(CHECKS.encode(), dtype=np.uint8)

@@ -10,7 +10,7 @@ from cityledger.contracts.columns import CLASSIFICATIONS, NAME
 from cityledger.contracts.document import read_document
 from cityledger.contracts.model import Column, ColumnType
 from cityledger.contracts.node import Findings, Node
-from cityledger.contracts.violations import ContractError, Violation
+from cityledger.contracts.violations import Violation
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,18 +43,6 @@ class Term:
         if self.value_type is not None:
             pairs.append(("valueType", column.semantic_type, self.value_type))
         return [(name, expected or "none") for name, is_, expected in pairs if is_ != expected]
-
-
-def read_glossary(path: Path) -> Mapping[str, Term]:
-    """Read ``columns.yaml``: terms by column name.
-
-    Raises:
-        ContractError: with all violations of the file.
-    """
-    terms, violations = examine_glossary(path)
-    if violations:
-        raise ContractError(violations)
-    return terms
 
 
 def examine_glossary(path: Path) -> tuple[Mapping[str, Term], list[Violation]]:

@@ -11,9 +11,6 @@ from typing import Protocol
 
 import polars as pl
 
-#: Columns that say where a row came from; readers and stages add them to the contract's columns.
-SOURCE_COLUMNS = ("_source_object", "_source_row", "_row_id")
-
 
 @dataclass(frozen=True, slots=True)
 class Batch:

@@ -31,12 +31,6 @@ def current_receipt(store: ObjectStore, dataset: DatasetId, partition: str) -> R
     return _read(store, max(keys)) if keys else None
 
 
-def all_receipts(store: ObjectStore, dataset: DatasetId, partition: str) -> tuple[Receipt, ...]:
-    """A partition's receipts in delivery order (the journal can be rebuilt from them)."""
-    keys = sorted(store.list(LANDING, receipt_prefix(dataset, partition)))
-    return tuple(_read(store, key) for key in keys)
-
-
 def claim_sequence(
     store: ObjectStore,
     dataset: DatasetId,

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from cityledger.contracts.city import read_city
 from cityledger.contracts.codes import Code, CodeList, load_codes
-from cityledger.contracts.glossary import read_glossary
+from cityledger.contracts.glossary import examine_glossary
 from cityledger.contracts.model import Column, ColumnType
 from cityledger.contracts.violations import ContractError
 from cityledger.errors import BadInputError
@@ -197,7 +197,9 @@ def test_glossary_terms_are_compared_field_by_field(tmp_path: Path) -> None:
     text = (
         "columns:\n  fare: {zh: 票价, en: Fare, type: number, unit: 元, classification: public}\n"
     )
-    term = read_glossary(_write(tmp_path, "columns.yaml", text))["fare"]
+    terms, violations = examine_glossary(_write(tmp_path, "columns.yaml", text))
+    assert violations == []
+    term = terms["fare"]
     same = Column("fare", ColumnType.NUMBER, "票价", ("票价",), unit="元", classification="public")
     other = Column("fare", ColumnType.INTEGER, "票价", ("票价",), unit="分")
     assert term.disagreements(same) == []
