@@ -136,7 +136,7 @@ def _mask_series(values: pl.Series, column: Column | None) -> pl.Series:
 
 def _vouched(value: str, column: Column) -> bool:
     """Whether an open column's own shape explains the value, so that nobody's number is in it."""
-    if _is_citizen_id(_folded(value)):
+    if is_citizen_id(_folded(value)):
         return False
     if column.enum:
         return value in column.enum
@@ -221,7 +221,7 @@ def _phone(text: str) -> str | None:
 
 def _bank_card(text: str) -> str | None:
     digits = re.sub(_BETWEEN, "", text)
-    if not re.fullmatch(r"\d{15,19}", digits) or not _luhn(digits):
+    if not re.fullmatch(r"\d{15,19}", digits) or not fits_luhn(digits):
         return None
     return digits[:6] + "*" * (len(digits) - 10) + digits[-4:]
 
@@ -367,7 +367,7 @@ def _folded(value: str) -> str:
     return _IGNORED.sub("", unicodedata.normalize("NFKC", value))
 
 
-def _is_citizen_id(text: str) -> bool:
+def is_citizen_id(text: str) -> bool:
     """A number of GB 11643 whose check character fits: a USCC of digits may have its shape only."""
     if not re.fullmatch(r"[1-9]\d{5}(?:18|19|20)\d{9}[\dXx]", text):
         return False
@@ -375,7 +375,7 @@ def _is_citizen_id(text: str) -> bool:
     return "10X98765432"[total % 11] == text[17].upper()
 
 
-def _luhn(digits: str) -> bool:
+def fits_luhn(digits: str) -> bool:
     """The check digit of bank cards (ISO/IEC 7812)."""
     values = [int(digit) for digit in reversed(digits)]
     doubled = (sum(divmod(2 * value, 10)) for value in values[1::2])

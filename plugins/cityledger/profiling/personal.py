@@ -9,25 +9,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 
+from cityledger.masking import fits_luhn, is_citizen_id
 from cityledger.profiling.records import Suspicion
 
 #: Share of the sampled values from which on a column is suspected.
 LEAST_SHARE = 0.01
-
-_CITIZEN_WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
-
-
-def _citizen_id(text: str) -> bool:
-    """Check digit of GB 11643 (ISO 7064 MOD 11-2)."""
-    total = sum(int(digit) * weight for digit, weight in zip(text, _CITIZEN_WEIGHTS, strict=False))
-    return "10X98765432"[total % 11] == text[17].upper()
-
-
-def _luhn(text: str) -> bool:
-    """Check digit of bank cards (ISO/IEC 7812)."""
-    digits = [int(digit) for digit in reversed(text)]
-    doubled = (sum(divmod(2 * digit, 10)) for digit in digits[1::2])
-    return (sum(digits[0::2]) + sum(doubled)) % 10 == 0
 
 
 def _always(_: str) -> bool:
@@ -38,10 +24,10 @@ _SHAPES: tuple[tuple[str, re.Pattern[str], Callable[[str], bool]], ...] = (
     (
         "citizen_id",
         re.compile(r"(?<![0-9A-Za-z])[1-9]\d{5}(?:19|20)\d{9}[\dXx](?![0-9A-Za-z])"),
-        _citizen_id,
+        is_citizen_id,
     ),
     ("mobile_phone", re.compile(r"(?<![0-9A-Za-z])1[3-9]\d{9}(?![0-9A-Za-z])"), _always),
-    ("bank_card", re.compile(r"(?<![0-9A-Za-z])(?:62|4|5)\d{14,17}(?![0-9A-Za-z])"), _luhn),
+    ("bank_card", re.compile(r"(?<![0-9A-Za-z])(?:62|4|5)\d{14,17}(?![0-9A-Za-z])"), fits_luhn),
     ("e_mail", re.compile(r"[\w.+-]+@[\w-]+\.[A-Za-z]{2,}"), _always),
     (
         "number_plate",
