@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from cityledger.contracts.model import Contract, Severity
-from cityledger.lifecycle.corrections import ROW_ID, displayed, read_corrections
+from cityledger.lifecycle.cells import displayed
+from cityledger.lifecycle.corrections import ROW_ID, read_corrections
 from cityledger.records import Correction, LandedObject, Validation, Waiver
 
 if TYPE_CHECKING:

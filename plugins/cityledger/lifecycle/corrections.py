@@ -2,14 +2,13 @@
 
 What a person could not see in the download must not change because they saved it: line ends,
 control characters and the sign that keeps a spreadsheet from running a text as a formula are put
-into the download by :func:`displayed`, and comparisons are made between displayed texts.
+into the download by ``cells.displayed``, and comparisons are made between displayed texts.
 """
 
 from __future__ import annotations
 
 import csv
 import io
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
@@ -17,6 +16,7 @@ import polars as pl
 
 from cityledger.contracts.model import Contract
 from cityledger.errors import BadInputError
+from cityledger.lifecycle.cells import as_written
 from cityledger.lifecycle.readers.encoding import decode_text
 from cityledger.lifecycle.readers.headers import Vocabulary
 from cityledger.lifecycle.readers.workbook import Workbook, bad_workbook, encrypted_workbook
@@ -30,31 +30,6 @@ _DELIMITERS: Final = (",", "\t", ";")
 _OLE: Final = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _ENCRYPTED_PACKAGE: Final = "EncryptedPackage".encode("utf-16-le")
 _MAX_UNPACKED: Final = 1 << 30
-_CELL_CHARACTERS: Final = 32_767
-
-_FORMULA: Final = re.compile(r"'*[=+\-@\t\r＝＋－＠]")
-_QUOTED_FORMULA: Final = re.compile(r"'+[=+\-@\t\r＝＋－＠]")
-_PLAIN_NUMBER: Final = re.compile(r"[+-]?\d{1,15}(?:\.\d+)?")
-# What XML cannot hold, and so no workbook.
-_CONTROL: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
-
-
-def displayed(text: str | None) -> str:
-    """A text as it stands in a download: no formula, nothing that a cell cannot hold.
-
-    A text that a spreadsheet might run gets an apostrophe in front; plain numbers don't need one.
-    """
-    if text is None:
-        return ""
-    plain = _CONTROL.sub("\ufffd", text)
-    if _FORMULA.match(plain) and not _PLAIN_NUMBER.fullmatch(plain):
-        plain = f"'{plain}"
-    return plain.replace("\r\n", "\n").replace("\r", "\n")[:_CELL_CHARACTERS]
-
-
-def as_written(cell: str) -> str:
-    """The text that a cell of a download stands for: the apostrophe in front is ours."""
-    return cell[1:] if _QUOTED_FORMULA.match(cell) else cell
 
 
 def read_corrections(data: bytes, name: str, contract: Contract) -> pl.DataFrame:

@@ -14,6 +14,7 @@ import duckdb
 import polars as pl
 
 from cityledger.errors import CityLedgerError
+from cityledger.lifecycle.cells import guarded
 from cityledger.lifecycle.content_digest import table_digest
 from cityledger.records import (
     IndicatorStatus,
@@ -30,7 +31,6 @@ TABLE = "indicators.fct_indicator_value"
 CARDS = "indicators.dim_indicator"
 _BUCKET = "published"
 _PREFIX = "indicators"
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _BOM = "\ufeff"
 _JSON = "application/json"
 
@@ -130,13 +130,12 @@ def _csv(frame: pl.DataFrame) -> bytes:
 
 
 def _cell(value: Any) -> str:
-    """A cell's text; text that a spreadsheet would take for a formula gets a quote in front."""
+    """A cell's text, which no spreadsheet takes for a formula."""
     if isinstance(value, Decimal):
         return f"{value:f}"
     if isinstance(value, date):
         return value.isoformat()
-    text = "" if value is None else str(value)
-    return f"'{text}" if text.startswith(_FORMULA) else text
+    return guarded("" if value is None else str(value))
 
 
 def _city_values(frame: pl.DataFrame) -> Iterator[IndicatorValue]:

@@ -18,7 +18,8 @@ from cityledger.contracts.identity import DatasetId
 from cityledger.contracts.model import Contract
 from cityledger.errors import BadInputError
 from cityledger.ledger.decisions import DecisionStore
-from cityledger.lifecycle.corrections import ROW_ID, displayed, read_corrections
+from cityledger.lifecycle.cells import displayed
+from cityledger.lifecycle.corrections import ROW_ID, read_corrections
 from cityledger.masking import scrub
 from cityledger.people import Person
 from cityledger.quarantine.access import require_handling

@@ -17,7 +17,8 @@ from cityledger.contracts.model import Contract
 from cityledger.contracts.working_days import WorkingDays
 from cityledger.errors import BadInputError
 from cityledger.ledger.decisions import Access, DecisionStore
-from cityledger.lifecycle.corrections import FILE, LINE, REASONS, ROW_ID, displayed
+from cityledger.lifecycle.cells import displayed
+from cityledger.lifecycle.corrections import FILE, LINE, REASONS, ROW_ID
 from cityledger.people import Person
 from cityledger.quarantine.access import require_handling, require_reason
 from cityledger.quarantine.batches import RULES, HeldRows, newest_validation

@@ -9,7 +9,8 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Final
 
-from cityledger.lifecycle.corrections import FILE, LINE, REASONS, ROW_ID, displayed
+from cityledger.lifecycle.cells import displayed
+from cityledger.lifecycle.corrections import FILE, LINE, REASONS, ROW_ID
 
 #: A worksheet holds 1,048,576 rows; the rest goes to further worksheets.
 SHEET_ROWS: Final = 1_000_000
@@ -42,7 +43,7 @@ def write_workbook(
 
     Args:
         path: Where to.
-        header: Displayed texts, as the rows' (``lifecycle.corrections.displayed``).
+        header: Displayed texts, as the rows' (``lifecycle.cells.displayed``).
         rows: Are read once and not kept.
         instructions: Title, Chinese, English.
     """

@@ -15,7 +15,8 @@ import pytest
 from cityledger.contracts.registry import load_contract
 from cityledger.errors import BadInputError
 from cityledger.lifecycle.amendments import Amendments, CorrectedRows, Leave
-from cityledger.lifecycle.corrections import as_written, displayed, read_corrections
+from cityledger.lifecycle.cells import as_written, displayed
+from cityledger.lifecycle.corrections import read_corrections
 from cityledger.lifecycle.readers.headers import match_texts
 from cityledger.quarantine.sheets import write_csv, write_workbook
 from cityledger.records import Correction, LandedObject, Waiver
