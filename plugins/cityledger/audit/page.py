@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import io
-import json
 from collections.abc import Mapping
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import segno
 from jinja2 import Environment, StrictUndefined
+
+from cityledger.typesetting import typeset
 
 _FOLDER = Path(__file__).parent
 
@@ -28,18 +28,7 @@ def html_page(predicate: Mapping[str, Any]) -> bytes:
 
 def pdf_page(predicate: Mapping[str, Any]) -> bytes:
     """The page as PDF; the same evidence gives the same bytes."""
-    import typst
-
-    fonts = resources.files("justmytype_intl_cjk") / "fonts" / "ofl" / "notosanssc"
-    made: bytes = typst.compile(
-        str(_FOLDER / "evidence.typ"),
-        format="pdf",
-        font_paths=[str(fonts)],
-        ignore_system_fonts=True,
-        sys_inputs={"data": json.dumps(_shown(predicate), ensure_ascii=False)},
-        timestamp=0,
-    )
-    return made
+    return typeset(_FOLDER / "evidence.typ", _shown(predicate))
 
 
 def _shown(predicate: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from functools import lru_cache
-from importlib import resources
 from pathlib import Path
-
-import typst
 
 from cityledger.reports.layout import (
     DATASET_HEAD,
@@ -17,9 +12,9 @@ from cityledger.reports.layout import (
     Layout,
 )
 from cityledger.reports.records import DepartmentReport
+from cityledger.typesetting import typeset
 
 _TEMPLATE = Path(__file__).parent / "templates" / "department.typ"
-_FAMILY = "notosanssc"
 _PROBLEMS = 12  # what a reader takes in; the workbook has all of them
 
 
@@ -54,17 +49,4 @@ def department_pdf(report: DepartmentReport, language: str) -> bytes:
         "indicators": [layout.figure_row(one) for one in report.figures],
         "formula": layout.formula,
     }
-    made: bytes = typst.compile(
-        str(_TEMPLATE),
-        font_paths=[fonts()],
-        ignore_system_fonts=True,
-        sys_inputs={"data": json.dumps(data, ensure_ascii=False)},
-        timestamp=0,
-    )
-    return made
-
-
-@lru_cache(maxsize=1)
-def fonts() -> str:
-    """The folder of the Chinese typeface that came as a wheel: machines often have none."""
-    return str(resources.files("justmytype_intl_cjk") / "fonts" / "ofl" / _FAMILY)
+    return typeset(_TEMPLATE, data)
