@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import DAG, BaseOperator, CronTriggerTimetable
+from airflow.sdk import DAG, BaseOperator
 
-from cityledger.airflow.dataset_dag import TASK_DEFAULTS, TIMEZONE
+from cityledger.airflow.city_dag import city_dag
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -73,16 +73,8 @@ class ProfileOperator(BaseOperator):
 
 def inventory_dag() -> DAG:
     """The DAG; its tasks don't depend on each other."""
-    with DAG(
-        dag_id=DAG_ID,
-        description="Files and datasets: what is there, and what nobody governs yet",
-        doc_md=DOCUMENT,
-        schedule=CronTriggerTimetable(SCHEDULE, timezone=TIMEZONE),
-        catchup=False,
-        max_active_runs=1,
-        tags={"city"},
-        default_args={**TASK_DEFAULTS, "owner": "city"},
-    ) as dag:
+    description = "Files and datasets: what is there, and what nobody governs yet"
+    with city_dag(DAG_ID, SCHEDULE, description=description, document=DOCUMENT) as dag:
         InventoryOperator(task_id="files", execution_timeout=timedelta(hours=2))
         ProfileOperator(task_id="profiles", execution_timeout=timedelta(hours=6))
     return dag

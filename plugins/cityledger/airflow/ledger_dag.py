@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import DAG, BaseOperator, CronTriggerTimetable
+from airflow.sdk import DAG, BaseOperator
 
-from cityledger.airflow.dataset_dag import TASK_DEFAULTS, TIMEZONE
+from cityledger.airflow.city_dag import city_dag
 from cityledger.errors import CityLedgerError
 
 if TYPE_CHECKING:
@@ -96,7 +96,8 @@ class VerifyOperator(BaseOperator):
 
 def ledger_dag() -> DAG:
     """Every hour: index and sign."""
-    with _dag(DAG_ID, SCHEDULE, DOCUMENT, "Lineage graph and transparency log are kept") as dag:
+    description = "Lineage graph and transparency log are kept"
+    with city_dag(DAG_ID, SCHEDULE, description=description, document=DOCUMENT) as dag:
         IndexOperator(task_id="index", execution_timeout=timedelta(hours=1))
         CheckpointOperator(task_id="checkpoint", execution_timeout=timedelta(hours=1))
     return dag
@@ -104,21 +105,11 @@ def ledger_dag() -> DAG:
 
 def ledger_verify_dag() -> DAG:
     """Every night: recompute."""
-    with _dag(
-        VERIFY_DAG_ID, VERIFY_SCHEDULE, VERIFY_DOCUMENT, "Is the log what was signed?"
+    with city_dag(
+        VERIFY_DAG_ID,
+        VERIFY_SCHEDULE,
+        description="Is the log what was signed?",
+        document=VERIFY_DOCUMENT,
     ) as dag:
         VerifyOperator(task_id="verify", execution_timeout=timedelta(hours=6))
     return dag
-
-
-def _dag(dag_id: str, schedule: str, document: str, description: str) -> DAG:
-    return DAG(
-        dag_id=dag_id,
-        description=description,
-        doc_md=document,
-        schedule=CronTriggerTimetable(schedule, timezone=TIMEZONE),
-        catchup=False,
-        max_active_runs=1,
-        tags={"city"},
-        default_args={**TASK_DEFAULTS, "owner": "city"},
-    )

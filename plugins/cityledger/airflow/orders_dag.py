@@ -6,10 +6,10 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import DAG, BaseOperator, CronTriggerTimetable
+from airflow.sdk import DAG, BaseOperator
 from airflow.sdk.exceptions import AirflowSkipException
 
-from cityledger.airflow.dataset_dag import TASK_DEFAULTS, TIMEZONE
+from cityledger.airflow.city_dag import city_dag
 from cityledger.airflow.notify import (
     SMTP_CONNECTION,
     WEBHOOK_CONNECTION,
@@ -81,16 +81,8 @@ class RemindOperator(BaseOperator):
 
 def rectification_dag() -> DAG:
     """The DAG."""
-    with DAG(
-        dag_id=DAG_ID,
-        description="Reminders about rectification orders",
-        doc_md=DOCUMENT,
-        schedule=CronTriggerTimetable(SCHEDULE, timezone=TIMEZONE),
-        catchup=False,
-        max_active_runs=1,
-        tags={"city"},
-        default_args={**TASK_DEFAULTS, "owner": "city"},
-    ) as dag:
+    description = "Reminders about rectification orders"
+    with city_dag(DAG_ID, SCHEDULE, description=description, document=DOCUMENT) as dag:
         RemindOperator(task_id="remind", execution_timeout=timedelta(minutes=30))
     return dag
 
