@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from cityledger.cli.options import JsonOption
 from cityledger.errors import BadInputError, CityLedgerError
 from cityledger.settings import get_settings
 
@@ -21,7 +22,6 @@ KeyOption = Annotated[
         show_default=False,
     ),
 ]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 
 
 @app.command()

@@ -13,6 +13,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from cityledger.cli.options import DatasetArgument, JsonOption
 from cityledger.contracts.catalogue import RuleCatalogue, ValueTypeFacts
 from cityledger.contracts.glossary import examine_glossary
 from cityledger.contracts.identity import DatasetId
@@ -33,11 +34,6 @@ _ANY_DAY = date(2000, 1, 1)
 app = typer.Typer(
     help="Datasets' contracts: check, show, infer from a sample, scaffold.", no_args_is_help=True
 )
-
-DatasetArgument = Annotated[
-    str, typer.Argument(help="Dataset id, e.g. [bold]transport.metro_trips[/].", show_default=False)
-]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 
 
 # --- lint --------------------------------------------------------------------------------------

@@ -9,7 +9,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from cityledger.cli.demo_day import JsonOption, ScaleOption, SeedOption, run_demo
+from cityledger.cli.demo_day import ScaleOption, SeedOption, run_demo
+from cityledger.cli.options import JsonOption
 from cityledger.demo.generate.answers import AnswerKey, DeliveryAnswer
 from cityledger.demo.generate.generator import NOTICE, generate, key_path, redeliver
 from cityledger.settings import get_settings

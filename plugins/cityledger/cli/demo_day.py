@@ -30,7 +30,6 @@ ScaleOption = Annotated[
     float, typer.Option(help="Multiplies the rows; 1 is about 240,000 rows in all.")
 ]
 SeedOption = Annotated[int, typer.Option(help="Another seed, another city's day.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 
 _COLOURS = {
     IndicatorStatus.MET: "green",

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from cityledger.cli.ledger_log import mount as mount_log
+from cityledger.cli.options import JsonOption
 from cityledger.collector.tokens import Scope, TokenFile
 from cityledger.ledger.catalog import Catalog
 from cityledger.ledger.completeness import describe
@@ -30,7 +31,6 @@ app.add_typer(token, name="token")
 app.add_typer(outbox, name="outbox")
 mount_log(app)
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 Many = Annotated[int, typer.Option("--limit", min=1, max=1000, help="How many at most.")]
 
 
@@ -65,7 +65,7 @@ def events(
         bool, typer.Option("--incomplete", help="Runs that lack something they declared.")
     ] = False,
     limit: Many = 100,
-    as_json: AsJson = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Show how the ledger stands: events, those with faults, runs whose lineage is not whole."""
     catalog = _catalog()
@@ -88,7 +88,7 @@ def reindex() -> None:
 
 
 @outbox.command("show")
-def outbox_show(as_json: AsJson = False) -> None:
+def outbox_show(as_json: JsonOption = False) -> None:
     """Show what waits here for the ledger, and what other catalogues have not got yet."""
     settings = get_settings()
     waiting = len(Intake(settings).waiting())

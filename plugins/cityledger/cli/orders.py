@@ -15,6 +15,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from cityledger.cli.options import JsonOption
 from cityledger.orders import Order, OrderBook, OrderState
 from cityledger.orders.messages import message_of
 from cityledger.people import Person, Role
@@ -38,7 +39,6 @@ DepartmentOption = Annotated[
     str | None,
     typer.Option("--department", "-d", help="As this department sees it.", show_default=False),
 ]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 
 
 @app.command("list")

@@ -12,6 +12,7 @@ from rich.filesize import decimal as file_size
 from rich.progress import track
 from rich.table import Table
 
+from cityledger.cli.options import JsonOption
 from cityledger.contracts.registry import load_contracts
 from cityledger.errors import BadInputError
 from cityledger.profiling.delivery import newest_validated, profile_delivery
@@ -44,7 +45,7 @@ def profile(
         str | None,
         typer.Option("--partition", "-p", help="Only this period; the newest validated without."),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Profile validated deliveries: types, gaps, ranges, frequent values, keys, personal data.
 
@@ -78,7 +79,7 @@ def inventory(
     folder: Annotated[
         Path | None, typer.Argument(help="Where to look; the drop folder without.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Count files by department, kind and size, and say which ones no contract takes in.
 

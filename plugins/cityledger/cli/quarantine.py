@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from cityledger.cli.options import DatasetArgument, JsonOption, PartitionOption
 from cityledger.errors import BadInputError
 from cityledger.ledger.decisions import WaiverState
 from cityledger.people import Person, Role
@@ -32,18 +33,6 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 
-DatasetArgument = Annotated[
-    str, typer.Argument(help="Dataset id, e.g. [bold]transport.metro_trips[/].", show_default=False)
-]
-PartitionOption = Annotated[
-    str,
-    typer.Option(
-        "--partition",
-        "-p",
-        help="Period: 2026-03-31, 2026-03, 2026-Q1 or 2026.",
-        show_default=False,
-    ),
-]
 DeliveryOption = Annotated[
     str | None, typer.Option(help="Its id; the period's newest by default.", show_default=False)
 ]
@@ -56,7 +45,6 @@ DepartmentOption = Annotated[
         show_default=False,
     ),
 ]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 
 
 @app.command("list")

@@ -8,15 +8,9 @@ from typing import Annotated
 
 import typer
 
+from cityledger.cli.options import Language
 from cityledger.ledger.quality import QualityStore
 from cityledger.settings import get_settings
-
-
-class Language(StrEnum):
-    """Languages of the report."""
-
-    ZH = "zh"
-    EN = "en"
 
 
 class Format(StrEnum):

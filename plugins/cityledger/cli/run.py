@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from cityledger.cli.options import DatasetArgument, JsonOption, PartitionOption
 from cityledger.errors import CityLedgerError, Exit
 from cityledger.records import (
     Channel,
@@ -25,19 +26,6 @@ from cityledger.records import (
 from cityledger.runner import Runner
 
 _ORDER = list(Stage)
-DatasetArgument = Annotated[
-    str, typer.Argument(help="Dataset id, e.g. [bold]transport.metro_trips[/].", show_default=False)
-]
-PartitionOption = Annotated[
-    str,
-    typer.Option(
-        "--partition",
-        "-p",
-        help="Period: 2026-03-31, 2026-03, 2026-Q1 or 2026.",
-        show_default=False,
-    ),
-]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 
 
 class HeldError(CityLedgerError):

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from datetime import datetime
-from enum import StrEnum
 from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
+from cityledger.cli.options import JsonOption, Language
 from cityledger.contracts.identity import Partition
 from cityledger.errors import BadInputError
 from cityledger.ledger.quality import QualityStore
@@ -18,13 +18,6 @@ from cityledger.ledger.scores import ScoreBook
 from cityledger.settings import get_settings
 from cityledger.storage.database import Database
 from quality_checks.scoring import DimensionScore, ScoreCard
-
-
-class Language(StrEnum):
-    """Of names and formula."""
-
-    ZH = "zh"
-    EN = "en"
 
 
 def mount(app: typer.Typer) -> None:
@@ -66,7 +59,7 @@ def score(
             help="Score everything stored by the present scoring.yaml; former scores are kept.",
         ),
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Print a score card to GB/T 36344: six dimensions, total, grade, and the formula.
 

@@ -15,9 +15,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from cityledger.cli.options import JsonOption
 from cityledger.errors import Exit
 
-JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 _COLOURS = {
     "running": "green",
     "external": "cyan",

@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from cityledger.cli.options import JsonOption
 from cityledger.errors import UnavailableError
 from cityledger.ledger.journal import Journal
 from cityledger.ledger.matrix import Cell, MatrixRow
@@ -32,7 +33,7 @@ def status(
     dataset: Annotated[
         str | None, typer.Argument(help="Only this dataset.", show_default=False)
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Show the stack's parts, and what became of each dataset and partition at each stage.
 

@@ -8,6 +8,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from cityledger.cli.options import JsonOption
+
 if TYPE_CHECKING:
     from cityledger.audit.trace import Trace
 
@@ -28,7 +30,7 @@ def indicator(
     snapshot: Annotated[
         int | None, typer.Option(help="Of an older publication.", show_default=False)
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Show which rows a value was computed from, down to file and line; personal data masked."""
     from cityledger.audit.trace import trace_indicator
