@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache
-from typing import cast
+from typing import Annotated, cast
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Depends, Path, Request
 from fastapi.responses import FileResponse, JSONResponse, Response
 from sqlalchemy import text
 
 from cityledger.console.errors import MissingError
 from cityledger.console.fonts import font_file
+from cityledger.console.identity import require
 from cityledger.console.rendering import CHART_LIBRARY, HERE
 from cityledger.errors import UnavailableError
 
@@ -24,6 +25,10 @@ _FILES = {
 }
 #: The address changes with the content, so that a browser may keep what it has.
 _KEEP = {"Cache-Control": "public, max-age=31536000, immutable"}
+_KEEP_PRIVATE = {"Cache-Control": "private, max-age=31536000, immutable"}
+_DIGEST = "^[0-9a-f]{64}$"
+#: An image does not get the page's colours: these are ``--ink`` of console.css.
+_INK = "<style>:root{color:#1c2430}@media (prefers-color-scheme:dark){:root{color:#e8e6df}}</style>"
 
 
 @router.get(f"/static/{CHART_LIBRARY}")
@@ -36,6 +41,16 @@ def chart_library() -> Response:
 def chinese_font() -> Response:
     """The Chinese font for machines without one; browsers that have one do not ask for it."""
     return FileResponse(font_file(), media_type="font/ttf", headers=_KEEP)
+
+
+@router.get("/charts/{name}.svg", dependencies=[Depends(require())])
+def drawing(name: Annotated[str, Path(pattern=_DIGEST)], request: Request) -> Response:
+    """A chart that stood on a page; its name is a digest, so only who was shown it knows it."""
+    svg = request.app.state.desk.charts.drawing(name)
+    if svg is None:
+        raise MissingError(name)
+    head, rest = svg.split(">", 1)
+    return Response(f"{head}>{_INK}{rest}", media_type="image/svg+xml", headers=_KEEP_PRIVATE)
 
 
 @router.get("/static/{name}")

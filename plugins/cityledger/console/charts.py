@@ -1,10 +1,10 @@
 """Charts: Altair writes the specification, the server draws it, the browser may bring it to life.
 
-Writing a specification costs 30 to 60 ms and drawing it 50 to 250 ms (every text is measured), so
-both are kept by the content of the figures, in memory and below ``<home>/console``: only the
-first reader after a change waits. What is a table of figures (the heat map of scores,
-sparklines) is no chart here but HTML: it has links, reads aloud, and costs nothing. Every chart
-stands beside the table of its figures.
+Writing a specification costs some 20 ms of work and drawing it 150 to 200 (every text is measured),
+so both are kept by the content of the figures, in memory and below ``<home>/console``, and no page
+waits for a drawing: one that is not there yet is an image that the browser asks for.
+What is a table of figures (the heat map of scores, sparklines) is no chart here but HTML: it has
+links, reads aloud, and costs nothing. Every chart stands beside the table of its figures.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import secrets
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import asdict, astuple, dataclass
 from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
@@ -37,14 +37,22 @@ class Chart:
     """A chart for ``parts.chart``.
 
     Attributes:
+        name: SHA-256 of everything that decides the drawing.
         title: What the chart shows, in the reader's language; its accessible name.
         source: The specification as JSON that may stand inside a script element.
-        svg: The server's drawing.
+        svg: The server's drawing; empty while it has not been made.
     """
 
+    name: str
     title: str
     source: Markup
     svg: Markup
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    source: str
+    svg: str = ""
 
 
 class Charts:
@@ -56,7 +64,7 @@ class Charts:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._lock = threading.Lock()
+        self._lock, self._pen = threading.Lock(), threading.Lock()
         self._recent: OrderedDict[str, Chart] = OrderedDict()
 
     def lines(
@@ -97,34 +105,51 @@ class Charts:
         name = hashlib.sha256(text.encode()).hexdigest()
         with self._lock:
             known = self._recent.get(name)
-            if known is not None:
+            if known is not None and known.svg:
                 self._recent.move_to_end(name)
                 return known
-        chart = self._from_disk(name, title) or self._make(name, title, write)
+        kept = self._from_disk(name) or self._written(name, write)
+        # Both are our own: JSON without < and &, and a drawing in which vl-convert escapes texts.
+        chart = Chart(name, title, Markup(kept.source), Markup(kept.svg))  # noqa: S704
         with self._lock:
             self._recent[name] = chart
             while len(self._recent) > _KEPT:
                 self._recent.popitem(last=False)
         return chart
 
-    def _from_disk(self, name: str, title: str) -> Chart | None:
+    def drawing(self, name: str) -> str | None:
+        """The drawing of a chart that stood on a page, made now if need be; None of any other.
+
+        One at a time: pages go on while charts are drawn.
+        """
+        with self._pen:
+            kept = self._from_disk(name)
+            if kept is None:
+                return None
+            if kept.svg:
+                return kept.svg
+            svg: str = _vl_convert().vegalite_to_svg(kept.source, vl_version=_VEGA_LITE)
+            self._keep(name, _Kept(kept.source, svg))
+        return svg
+
+    def _from_disk(self, name: str) -> _Kept | None:
         try:
             kept = json.loads((self._folder / f"{name}.json").read_text("utf-8"))
         except (FileNotFoundError, ValueError):
             return None
-        return _chart(title, kept["source"], kept["svg"])
+        return _Kept(**kept)
 
-    def _make(self, name: str, title: str, write: Callable[[Any], dict[str, Any]]) -> Chart:
+    def _written(self, name: str, write: Callable[[Any], dict[str, Any]]) -> _Kept:
         # Altair is large: a process that never draws does not load it.
         from cityledger.console import specs
 
         spec = json.dumps(write(specs), ensure_ascii=False, separators=(",", ":"))
-        svg: str = _vl_convert().vegalite_to_svg(spec, vl_version=_VEGA_LITE)
-        source = spec.replace("<", "\\u003c").replace("&", "\\u0026")
-        self._keep(name, json.dumps({"source": source, "svg": svg}, ensure_ascii=False))
-        return _chart(title, source, svg)
+        kept = _Kept(spec.replace("<", "\\u003c").replace("&", "\\u0026"))
+        self._keep(name, kept)
+        return kept
 
-    def _keep(self, name: str, text: str) -> None:
+    def _keep(self, name: str, kept: _Kept) -> None:
+        text = json.dumps(asdict(kept), ensure_ascii=False)
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         fresh = self._folder / f".{name}.{secrets.token_hex(4)}"
         descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -158,11 +183,6 @@ def sparkline(values: Sequence[float | None], *, height: int = 20, step: int = 6
         '<svg class="spark" width="{w}" height="{h}" viewBox="0 0 {w} {h}" aria-hidden="true">'
         '<polyline points="{line}"/><circle cx="{x}" cy="{y}" r="2.4"/></svg>'
     ).format(w=width, h=height, line=line, x=f"{x:g}", y=f"{y:.1f}")
-
-
-def _chart(title: str, source: str, svg: str) -> Chart:
-    # Both are our own: JSON without < and &, and a drawing in which vl-convert escapes texts.
-    return Chart(title, Markup(source), Markup(svg))  # noqa: S704
 
 
 @lru_cache(maxsize=1)

@@ -95,19 +95,25 @@ def test_states_differ_without_colour() -> None:
 def test_a_chart_is_drawn_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Drawing at every request would make each page slow; a restart must not forget either."""
     points = [Point("总分", f"2026-03-{day:02}", 90.0 + day) for day in range(1, 9)]
-    first = Charts(tmp_path).lines(points, title="总分", unit="分", levels=[("目标", 95)])
-    assert first.svg.startswith("<svg")
-    assert "总分" not in first.svg or "<text" in first.svg
+    charts = Charts(tmp_path)
+    first = charts.lines(points, title="总分", unit="分", levels=[("目标", 95)])
+    assert first.svg == ""  # no page waits for a drawing
+    drawn = charts.drawing(first.name)
+    assert drawn is not None
+    assert drawn.startswith("<svg")
     assert json.loads(first.source)["$schema"].startswith("https://vega.github.io/schema/vega-lite")
 
     def refuse() -> None:
         raise AssertionError("drawn again")
 
     monkeypatch.setattr(charts_module, "_vl_convert", refuse)
-    again = Charts(tmp_path)
-    assert again.lines(points, title="总分", unit="分", levels=[("目标", 95)]) == first
+    for again in (charts, Charts(tmp_path)):
+        assert again.lines(points, title="总分", unit="分", levels=[("目标", 95)]).svg == drawn
+        assert again.drawing(first.name) == drawn
+    other = charts.lines(points[:-1], title="总分", unit="分", levels=[("目标", 95)])
     with pytest.raises(AssertionError, match="drawn again"):
-        again.lines(points[:-1], title="总分", unit="分", levels=[("目标", 95)])
+        charts.drawing(other.name)
+    assert charts.drawing("0" * 64) is None
 
 
 def test_a_torn_kept_chart_is_drawn_anew(tmp_path: Path) -> None:
@@ -122,9 +128,10 @@ def test_a_torn_kept_chart_is_drawn_anew(tmp_path: Path) -> None:
 def test_a_name_cannot_end_the_script_element(tmp_path: Path) -> None:
     """A dataset's title stands inside a script element as JSON."""
     points = [Point("</script><script>alert(1)//", "2026-03", 1.0)]
-    chart = Charts(tmp_path).lines(points, title="t", unit="<b>&")
+    charts = Charts(tmp_path)
+    chart = charts.lines(points, title="t", unit="<b>&")
     assert "</script>" not in chart.source
-    assert "<script>" not in chart.svg
+    assert "<script>" not in (charts.drawing(chart.name) or "<script>")
     assert json.loads(chart.source)
 
 
@@ -139,7 +146,7 @@ def test_every_kind_of_chart_draws(tmp_path: Path) -> None:
     calendar = charts.calendar(marks, title="t", states=states)
     gap = charts.lines([Point("a", "1", None), Point("a", "2", 3.0)], title="t", bounds=(0, 100))
     for chart in (heat, calendar, gap):
-        assert "currentColor" in chart.svg
+        assert "currentColor" in (charts.drawing(chart.name) or "")
 
 
 @given(st.lists(st.none() | st.floats(0, 1e6), max_size=40))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from html.parser import HTMLParser
 from typing import Any
 
@@ -146,10 +147,16 @@ def test_a_rule_shows_its_history(browser: Any, story: Any) -> None:
 
 def test_an_indicator_shows_value_target_and_card(browser: Any, story: Any) -> None:
     """A number without its definition and its target can't be judged."""
-    text = browser().get("/indicators/SVC-02").text
+    client = browser()
+    text = client.get("/indicators/SVC-02").text
     for part in ("91.25", "99", "target missed", "Definition", "Government Services"):
         assert part in text
-    assert "<svg" in text
+    drawing = re.search(r'src="(/charts/\w+\.svg)"', text)
+    assert drawing is not None
+    assert client.get(drawing[1]).text.startswith("<svg")
+    assert "<svg" in client.get("/indicators/SVC-02").text.split('class="drawing"')[1]
+    assert client.get(f"/charts/{'0' * 64}.svg").status_code == 404
+    assert browser(None).get(drawing[1]).status_code == 401
 
 
 def test_nothing_yet_is_a_page_too(browser: Any, database: Any) -> None:
