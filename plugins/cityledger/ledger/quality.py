@@ -51,15 +51,23 @@ from cityledger.ledger.quality_records import (
     TableResult,
     TableStanding,
 )
-from cityledger.ledger.shelf import Mark, Shelf
 from cityledger.ledger.standing import Picture, Standing, last_days, total
 from cityledger.ledger.sums import Sums
 from cityledger.records import Receipt, Release, RuleResult, Validation
 from cityledger.settings import Settings
+from cityledger.storage import tables
 from cityledger.storage.database import Database
+from cityledger.storage.shelf import Mark, Shelf
 from quality_checks.scoring import ScoreCard, brief, build_card
 
 _DAY = timedelta(days=1)
+_JOURNALS = (
+    tables.score,
+    tables.delivery,
+    tables.release,
+    tables.validation,
+    tables.standardisation,
+)
 _VIEWS = 200  # of some 100 kB each
 _View = TypeVar("_View")
 _LATE = (DeliveryState.LATE, DeliveryState.MISSING)
@@ -332,7 +340,7 @@ class QualityStore:
         """
         minute = self._clock().replace(second=0, microsecond=0)
         with self._database.begin() as connection:
-            mark = Mark.of(connection)
+            mark = Mark.of(connection, *_JOURNALS)
         return self._views.get((*question, minute, self._house.state), mark, make)
 
     # --- standings -------------------------------------------------------------------------------

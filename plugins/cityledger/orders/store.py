@@ -8,12 +8,24 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, exists, func, select
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Date,
+    Select,
+    and_,
+    case,
+    cast,
+    exists,
+    func,
+    select,
+)
 from sqlalchemy.dialects.postgresql import insert
 
 from cityledger.errors import BadInputError
-from cityledger.orders.records import Opening, Order, OrderEvent, OrderState
+from cityledger.orders.records import WITH_DEPARTMENT, Opening, Order, OrderEvent, OrderState
 from cityledger.storage.database import Database
+from cityledger.storage.shelf import Mark
 from cityledger.storage.tables.orders import rectification_event as table
 
 History = list[OrderEvent]
@@ -21,13 +33,14 @@ History = list[OrderEvent]
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """Orders that are alike: how many, and the days of their first and newest events."""
+    """Orders that are alike: how many, and how many overdue; if closed, when opened and closed."""
 
     department: str
     state: OrderState
-    opened: date
-    changed: date
+    opened: date | None
+    changed: date | None
     count: int
+    overdue: int
 
 
 class EventStore:
@@ -71,13 +84,22 @@ class EventStore:
         with self._database.begin() as connection:
             return [Order.model_validate(result) for result in connection.scalars(query)]
 
-    def tally(self, departments: Iterable[str] | None) -> list[Tally]:
-        """How many orders of each department were opened and last changed on the same days."""
-        first = table.alias()
-        group = (table.c.department, table.c.state, first.c.day, table.c.day)
+    def mark(self) -> Mark:
+        """How far the events are, for a shelf."""
+        with self._database.begin() as connection:
+            return Mark.of(connection, table)
+
+    def tally(self, departments: Iterable[str] | None, today: date) -> list[Tally]:
+        """How many orders of each department are in each state, the closed ones by their days."""
+        opened, due = (
+            cast(table.c.result[name].as_string(), Date) for name in ("opened_on", "due_on")
+        )
+        closed = table.c.state == OrderState.CLOSED.value  # of others, nobody asks how long
+        days = (case((closed, day)) for day in (opened, table.c.day))
+        group = (table.c.department, table.c.state, *days)
+        late = and_(table.c.state.in_([state.value for state in WITH_DEPARTMENT]), due < today)
         query = (
-            _newest(select(*group, func.count()), departments)
-            .join(first, and_(first.c.number == table.c.number, first.c.sequence == 1))
+            _newest(select(*group, func.count(), func.count().filter(late)), departments)
             .group_by(*group)
             .order_by(table.c.department)
         )

@@ -8,20 +8,16 @@ rows; an answer therefore also ends with each transaction that ran when it was m
 from __future__ import annotations
 
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, Table, Text, cast, func, select
 
-_JOURNALS = ("score", "delivery", "release", "validation", "standardisation")
-_MARK = text(
-    f"SELECT cast(now AS text) AS now,"
-    f" ARRAY[{', '.join(f'(SELECT max(id) FROM cityledger.{name})' for name in _JOURNALS)}] AS ids"
-    f" FROM pg_current_snapshot() AS now"
-)
 _TURNS = 16
+_LIFETIME = 600.0  # seconds; a row has its number some microseconds before its transaction has one
 _Answer = TypeVar("_Answer")
 
 
@@ -38,15 +34,26 @@ class Mark:
     running: frozenset[str]
 
     @classmethod
-    def of(cls, connection: Connection) -> Mark:
+    def of(cls, connection: Connection, *journals: Table) -> Mark:
         """Of this moment; what is read afterwards is not older."""
-        row = connection.execute(_MARK).one()
-        running = row.now.split(":")[2].split(",")
-        return cls(tuple(row.ids), frozenset(one for one in running if one))
+        newest = (select(func.max(journal.c.id)).scalar_subquery() for journal in journals)
+        row = connection.execute(select(cast(func.pg_current_snapshot(), Text), *newest)).one()
+        running = row[0].split(":")[2].split(",")
+        return cls(tuple(row[1:]), frozenset(one for one in running if one))
 
     def still(self, now: Mark) -> bool:
         """Whether nothing was added between this mark and another that was taken later."""
         return self.ids == now.ids and self.running <= now.running
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    mark: Mark
+    until: float
+    answer: Any
+
+    def holds(self, now: Mark) -> bool:
+        return self.mark.still(now) and time.monotonic() < self.until
 
 
 class Shelf:
@@ -58,7 +65,7 @@ class Shelf:
 
     def __init__(self, size: int) -> None:
         self._size, self._lock = size, threading.Lock()
-        self._answers: OrderedDict[Hashable, tuple[Mark, Any]] = OrderedDict()
+        self._answers: OrderedDict[Hashable, _Kept] = OrderedDict()
         self._turns = [threading.Lock() for _ in range(_TURNS)]
 
     def get(self, key: Hashable, mark: Mark, make: Callable[[], _Answer]) -> _Answer:
@@ -71,12 +78,12 @@ class Shelf:
         """
         with self._turns[hash(key) % _TURNS]:
             known = self._answers.get(key)
-            if known is None or not known[0].still(mark):
-                known = (mark, make())
+            if known is None or not known.holds(mark):
+                known = _Kept(mark, time.monotonic() + _LIFETIME, make())
             with self._lock:
                 self._answers[key] = known
                 self._answers.move_to_end(key)
                 while len(self._answers) > self._size:
                     self._answers.popitem(last=False)
-        answer: _Answer = known[1]
+        answer: _Answer = known.answer
         return answer
