@@ -28,6 +28,8 @@ SECONDS = 60.0
 """How long one query may run."""
 MEMORY = "1GB"
 """How much memory one query may take before it writes to disk."""
+DISK = "8GB"
+"""How much it may write there."""
 
 _SQL_TYPES: Mapping[ColumnType, str] = {
     ColumnType.STRING: "VARCHAR",
@@ -62,6 +64,7 @@ class _Sandbox:
             config={
                 "memory_limit": MEMORY,
                 "threads": 2,
+                "max_temp_directory_size": DISK,
                 "temp_directory": str(Path(self._folder.name) / "spill"),
                 "autoload_known_extensions": False,
                 "autoinstall_known_extensions": False,

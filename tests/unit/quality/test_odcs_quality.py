@@ -232,6 +232,7 @@ def _sql(query: str, **condition: Any) -> Entry:
             {"mustBe": "ok"},
             "passed",
         ),
+        ("SELECT max(lpad('7', 3, '0')) FROM ${object}", {"mustBe": "007"}, "passed"),
         ("SELECT max(n) FROM ${object} WHERE n > 9", {"mustBe": 1}, "error"),
         ("SELECT n FROM ${object}", {"mustBe": 1}, "error"),
         ("SELECT max(a) FROM ${object}", {"mustBeLessThan": 1}, "error"),
@@ -298,6 +299,23 @@ def test_a_query_that_takes_too_long_is_stopped(judge, monkeypatch: pytest.Monke
         ("SELECT n INTO x FROM ${object}", "has no place|is not the dataset"),
         ("SELECT count(*) FROM ${object} TABLESAMPLE 10%", "has no place"),
         ("SELECT $1 FROM ${object}", "has no place"),
+        (
+            (
+                "SELECT (SELECT max(sql) FROM sqlite_master)"
+                " || (WITH sqlite_master AS (SELECT 1 AS sql) SELECT 1) FROM ${object}"
+            ),
+            "the database's own",
+        ),
+        (
+            (
+                "WITH RECURSIVE t AS (SELECT 'x' AS a UNION ALL SELECT a || a FROM t)"
+                " SELECT count(*) FROM t, ${object}"
+            ),
+            "recursive",
+        ),
+        ("SELECT max(lpad(a, 1500000000, 'y')) FROM ${object}", "at most 1000"),
+        ("SELECT max(lpad(a, n * 1000000, 'y')) FROM ${object}", "at most 1000"),
+        ("SELECT max(levenshtein(a, string_agg(a))) FROM ${object}", "is not allowed"),
         ("SELECT count(* FROM ${object}", "no SQL"),
         ("SELECT count(*) FROM ${object} WHERE ${property} = 1", "no meaning outside"),
     ],
