@@ -16,7 +16,10 @@ from types import MappingProxyType
 from quality_checks.suites.base import TableSuite
 from quality_checks.suites.runner import check_tables
 
-__all__ = ["TableSuite", "all_suites", "check_tables"]
+__all__ = ["SUITES_OF", "TableSuite", "all_suites", "check_tables"]
+
+SUITES_OF = "cityledger"
+"""dbt project whose models the suites of this package are written for."""
 
 _OTHER_MODULES = frozenset({"base", "runner"})
 

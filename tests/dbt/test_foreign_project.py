@@ -31,6 +31,7 @@ models:
       +materialized: incremental
       +incremental_strategy: replace_released
       +on_schema_change: sync_all_columns
+    core: {{+schema: core, +materialized: table}}
     audit: {{+schema: audit, +materialized: table}}
 """
 _AUDIT = "{{ accounting_identity(staged_counts([ref('stg_hotline__satisfaction')])) }}\n"
@@ -45,10 +46,11 @@ def test_foreign_project_uses_the_macros(new_lake: Callable[[], Settings], tmp_p
     (contracts_dir / "hotline" / "tickets.odcs.yaml").unlink()
     shutil.copy(PROJECT_DIR / "contracts" / "city.yaml", contracts_dir)
     macros = os.path.relpath(PROJECT_DIR / "dbt_project" / "macros", project)
-    for folder in ("models/staging", "models/audit"):
+    for folder in ("models/staging", "models/core", "models/audit"):
         (project / folder).mkdir(parents=True)
     (project / "dbt_project.yml").write_text(_PROJECT.format(macros=macros), "utf-8")
     (project / "models" / "groups.yml").write_text(_GROUPS, "utf-8")
+    (project / "models" / "core" / "dim_area.sql").write_text("select 1 as ours\n", "utf-8")
     (project / "models" / "audit" / "aud_accounting_identity.sql").write_text(_AUDIT, "utf-8")
     for contract in load_contracts(contracts_dir).values():
         suite = compile_suite(contract, codes_dir=contracts_dir / "codes", as_of=date(2026, 3, 31))
@@ -70,5 +72,8 @@ def test_foreign_project_uses_the_macros(new_lake: Callable[[], Settings], tmp_p
     )
     assert {model.name: model.rows for model in result.models if model.layer != "test"} == {
         "stg_hotline__satisfaction": 6,
+        "dim_area": 1,
         "aud_accounting_identity": 1,
     }
+    # Its core.dim_area has the name of a table of ours, and is none: no suite of ours judges it.
+    assert not [result for result in result.results if result.key.startswith("core.")]

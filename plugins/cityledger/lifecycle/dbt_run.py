@@ -78,18 +78,26 @@ def model_lineage(target_dir: Path) -> list[ModelLineage]:
 
     Read from dbt's manifest; names are those of the lake (``schema.table``).
     """
+    nodes = _built(target_dir)
+    return sorted(_lineage(node, nodes) for node in nodes.values())
+
+
+def tables(target_dir: Path, *, project: str | None = None) -> list[str]:
+    """``schema.table`` of everything that was built, in name order; of one dbt project if given."""
+    return sorted(
+        _table(node)
+        for node in _built(target_dir).values()
+        if project in {None, node["package_name"]}
+    )
+
+
+def _built(target_dir: Path) -> dict[str, Mapping[str, Any]]:
     manifest = json.loads((target_dir / "manifest.json").read_text("utf-8"))
-    nodes = {
+    return {
         key: node
         for key, node in manifest["nodes"].items()
         if node["resource_type"] in {"model", "seed"} and node["config"]["enabled"]
     }
-    return sorted(_lineage(node, nodes) for node in nodes.values())
-
-
-def tables(target_dir: Path) -> list[str]:
-    """``schema.table`` of everything that the project builds, in name order."""
-    return sorted(lineage.output for lineage in model_lineage(target_dir))
 
 
 def _lineage(node: Mapping[str, Any], nodes: Mapping[str, Any]) -> ModelLineage:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from pathlib import Path
 
@@ -32,7 +32,7 @@ from cityledger.storage import duck
 from cityledger.storage.database import Database
 from quality_checks.rules.base import Tables
 from quality_checks.suite import check_history
-from quality_checks.suites import check_tables
+from quality_checks.suites import SUITES_OF, check_tables
 
 __all__ = ["ModelLineage", "model_lineage", "standardise"]
 
@@ -172,7 +172,7 @@ def _inspect(
         staged = tuple(_staged(connection, snapshot, released))
         results = (
             *_check_history(connection, settings, snapshot, released, contracts),
-            *_check_tables(connection, settings, snapshot, released, digests),
+            *_check_tables(connection, settings, snapshot, released, target_dir),
         )
     return Standardisation(
         snapshot_id=snapshot,
@@ -252,13 +252,17 @@ def _check_tables(
     settings: Settings,
     snapshot: int,
     released: Sequence[Release],
-    there: Iterable[str],
+    target_dir: Path,
 ) -> tuple[RuleResult, ...]:
-    """Judge core models and indicators by their hand-written suites."""
+    """Judge core models and indicators by their hand-written suites.
+
+    Only those of the dbt project that the suites were written for: a city's own project may give
+    another table the same name.
+    """
     periods = [Partition.parse(release.partition).end for release in released]
     return check_tables(
         connection,
-        there,
+        tables(target_dir, project=SUITES_OF),
         codes_dir=settings.contracts_dir / "codes",
         as_of=max(periods, default=date.min),
         snapshot=snapshot,
