@@ -143,11 +143,17 @@ def find_value(connection: Any, code: str, area: str, period: str) -> dict[str, 
         f" FROM {view(VALUES)} WHERE indicator_code = ?",
         (code,),
     )[0]
+    known = rows(
+        connection,
+        "SELECT string_agg(DISTINCT indicator_code, ', ' ORDER BY indicator_code) AS codes"
+        f" FROM {view(VALUES)}",
+        (),
+    )[0]
     raise BadInputError(
         f"there is no value of {code} for area {area} in {period}",
         fix=f"areas: {near['areas']}; periods: {near['periods']}"
         if near["periods"]
-        else "ask `cityledger publish` for the codes of the indicators",
+        else f"indicators: {known['codes']}",
         code="unknown_value",
     )
 
