@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import deque
 from typing import Annotated
@@ -21,26 +22,32 @@ _REMEMBERED = 10_000
 
 
 class Throttle:
-    """Counts failures in a window, per key."""
+    """Counts attempts in a window, per key; safe for threads."""
 
     def __init__(self, limit: int, window: float = _WINDOW) -> None:
         self._limit, self._window = limit, window
-        self._failures: dict[str, deque[float]] = {}
+        self._attempts: dict[str, deque[float]] = {}
+        self._lock = threading.Lock()
 
-    def blocked(self, key: str) -> bool:
-        """Whether the key has used up its attempts."""
-        recent = self._failures.get(key)
-        if recent is None:
-            return False
-        while recent and recent[0] < time.monotonic() - self._window:
-            recent.popleft()
-        return len(recent) >= self._limit
+    def take(self, key: str) -> bool:
+        """Count an attempt before it is made; False when the key has used them up."""
+        now = time.monotonic()
+        with self._lock:
+            if key not in self._attempts and len(self._attempts) >= _REMEMBERED:
+                self._attempts.pop(next(iter(self._attempts)))
+            recent = self._attempts.setdefault(key, deque())
+            while recent and recent[0] < now - self._window:
+                recent.popleft()
+            if len(recent) >= self._limit:
+                return False
+            recent.append(now)
+            return True
 
-    def failed(self, key: str) -> None:
-        """Count a failure."""
-        if key not in self._failures and len(self._failures) >= _REMEMBERED:
-            self._failures.pop(next(iter(self._failures)))
-        self._failures.setdefault(key, deque(maxlen=self._limit)).append(time.monotonic())
+    def give_back(self, key: str) -> None:
+        """Forget an attempt that was none."""
+        with self._lock:
+            if recent := self._attempts.get(key):
+                recent.pop()
 
 
 class Login:
@@ -50,14 +57,19 @@ class Login:
         self.accounts, self.sessions = accounts, sessions
         self._names, self._addresses = Throttle(_PER_NAME), Throttle(_PER_ADDRESS)
 
-    def blocked(self, name: str, address: str) -> bool:
-        """Whether to refuse without looking at the password."""
-        return self._names.blocked(f"{name} {address}") or self._addresses.blocked(address)
+    def admits(self, name: str, address: str) -> bool:
+        """Whether the password may be looked at; counted first, for many may come at once."""
+        if not self._addresses.take(address):
+            return False
+        if self._names.take(f"{name} {address}"):
+            return True
+        self._addresses.give_back(address)
+        return False
 
-    def failed(self, name: str, address: str) -> None:
-        """Count a wrong password."""
-        self._names.failed(f"{name} {address}")
-        self._addresses.failed(address)
+    def succeeded(self, name: str, address: str) -> None:
+        """It was right, and does not count."""
+        self._names.give_back(f"{name} {address}")
+        self._addresses.give_back(address)
 
 
 def login_address(request: Request) -> str:
@@ -87,14 +99,14 @@ def submit(
     """Check name and password; the answer does not tell which of them was wrong."""
     state: Login = request.app.state.login
     address = request.client.host if request.client else ""
-    if state.blocked(name, address):
+    if not state.admits(name, address):
         answer = error_page(request, 429)
         answer.headers["Retry-After"] = str(int(_WINDOW))
         return answer
     account = state.accounts.find(name)
     if not (account or NOBODY).accepts(password) or account is None:
-        state.failed(name, address)
         return _form(request, next, failed=True)
+    state.succeeded(name, address)
     response = RedirectResponse(_inside(request, next), status_code=303)
     state.sessions.start(request, response, name, account)
     return response

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import stat
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -271,3 +272,17 @@ def test_airflows_roles_become_ours(
     person = person_of(user, accounts)  # type: ignore[arg-type]
     assert person.roles == roles
     assert not person.departments
+
+
+def test_attempts_at_once_are_limited_too(client: TestClient) -> None:
+    """Guesses sent side by side all passed the limit before the first one was counted."""
+    form = {"name": "li", "password": "not the password", "form_token": token(client)}
+    with ThreadPoolExecutor(24) as pool:
+        sent = [pool.submit(client.post, LOGIN, data=form) for _ in range(24)]
+    answers = [one.result().status_code for one in sent]
+    assert (answers.count(401), answers.count(429)) == (8, 16)
+
+
+def test_right_passwords_use_nothing_up(client: TestClient) -> None:
+    """An office behind one address would lock itself out every morning."""
+    assert {log_in(client).status_code for _ in range(10)} == {303}
