@@ -8,10 +8,11 @@ from dataclasses import dataclass
 
 from cityledger.console.graph_drawing import Arrow, Box, Row
 from cityledger.console.lineage_picture import BAND
-from cityledger.console.places import Places
+from cityledger.console.places import Layer, Places
 from cityledger.ledger.graph import Column, ColumnEdge, ColumnGraph, Node
 
 _ALL = "∗"
+_LAKE = frozenset({Layer.STAGING, Layer.CORE, Layer.INDICATORS, Layer.CHECKS})
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +107,7 @@ def _box(
         id=f"n{node.id}",
         band=BAND[place.layer],
         title=place.name or node.name,
-        note=node.namespace,
+        note=node.name.partition(".")[0] if place.layer in _LAKE else node.namespace,
         href="",
         full=f"{node.namespace} {node.name}",
         rows=rows,

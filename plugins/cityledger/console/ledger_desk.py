@@ -109,15 +109,21 @@ class LedgerDesk:
 
     def title(self, place: Place) -> str:
         """The title of the contract, or of the indicator, that a place belongs to."""
-        house = self.view.desk.house
-        contract = house.contracts.get(place.dataset) if place.layer is not Layer.SOURCE else None
-        if contract is not None:
-            return self.view.named(contract.title, place.dataset)
         if place.layer is Layer.INDICATORS:
-            for card in house.cards.values():
-                if card.model == place.name:
-                    return self.view.named(card.name, card.name_en)
-        return ""
+            return self._indicators.get(place.name, "")
+        return self._datasets.get(place.dataset, "") if place.layer is not Layer.SOURCE else ""
+
+    @cached_property
+    def _datasets(self) -> dict[str, str]:
+        """Titles of contracts, read once for a picture of thousands of boxes."""
+        contracts = self.view.desk.house.contracts
+        return {name: self.view.named(one.title, name) for name, one in contracts.items()}
+
+    @cached_property
+    def _indicators(self) -> dict[str, str]:
+        """Names of indicators by the model that computes them."""
+        cards = self.view.desk.house.cards.values()
+        return {card.model: self.view.named(card.name, card.name_en) for card in cards}
 
     def department(self, slug: str) -> str:
         """Name of a department; of what all share when empty."""

@@ -15,6 +15,7 @@ from cityledger.console.i18n import mark
 from cityledger.console.identity import require
 from cityledger.console.ledger_desk import LedgerDesk, Shown
 from cityledger.console.pages.lineage import GAP, READERS
+from cityledger.console.places import Layer
 from cityledger.console.view import CurrentView
 from cityledger.errors import CityLedgerError
 from cityledger.ledger.catalog import MadeVersion
@@ -46,6 +47,7 @@ DIRECTION = {
     Direction.CHILD: mark("starts"),
 }
 _WORDS: dict[str, Any] = {"event_words": EVENT, "run_words": RUN, "gap_words": GAP}
+_TABLES = mark("Tables of the shared schema")
 _PAGE = 50
 _SHOWN_BYTES = 256 * 1024
 
@@ -231,6 +233,8 @@ def _quality(desk: LedgerDesk, node: Node) -> list[tuple[str, str]]:
     found = []
     if place.dataset in view.desk.house.contracts:
         found.append((shown.title or place.dataset, f"/datasets/{place.dataset}"))
+    if place.layer in {Layer.STAGING, Layer.CORE, Layer.INDICATORS}:
+        found.append((view.gettext(_TABLES), "/"))
     if place.dataset and place.partition:
         run = desk.reads.validation_of(place.dataset, place.partition, node.name)
         if run:

@@ -147,17 +147,19 @@ def columns(
     of: Key,
     column: Annotated[int | None, Query(ge=1)] = None,
     towards: Towards = Towards.SOURCES,
-    depth: Depth = 20,
+    depth: Annotated[int | None, Query(ge=1, le=50)] = None,
     as_of: Annotated[str, Query(max_length=40)] = "",
 ) -> HTMLResponse:
     """Where a table's columns come from, or what a change of one would reach."""
     desk, moment = LedgerDesk(view), moment_of(as_of)
     root = desk.node(of)
+    # One column's way can be followed to its end; all of them at once are a thicket after a step.
+    steps = depth or (20 if column else 1)
     all_columns = desk.graph.columns_of(root)
     roots = [one.id for one in all_columns if column in (None, one.id)]
     if column and not roots:
         raise MissingError(str(column))
-    answer = desk.graph.columns(roots, depth=depth, towards=towards, as_of=moment)
+    answer = desk.graph.columns(roots, depth=steps, towards=towards, as_of=moment)
 
     def address(number: int | None) -> str:
         kept = {"of": of, "column": number, "towards": towards, "depth": depth, "as_of": as_of}
@@ -176,7 +178,7 @@ def columns(
         gaps=[(desk.shown_run(one), one.gaps) for one in answer.wholeness.runs],
         gap_words=GAP,
         columns=all_columns,
-        chosen={"of": of, "column": column, "towards": towards, "depth": depth, "as_of": as_of},
+        chosen={"of": of, "column": column, "towards": towards, "depth": steps, "as_of": as_of},
         all_towards=TOWARDS,
         everything=address(None),
     )
