@@ -10,9 +10,11 @@ from pathlib import Path
 
 from cityledger.lifecycle.dbt_run import model_lineage
 from cityledger.lifecycle.publish import publish
+from cityledger.records import RuleStatus
 from cityledger.storage import duck
 from cityledger.storage.objects import ObjectStore
 
+from quality_checks.suites import all_suites
 from tests.dbt.conftest import KEY, Built
 
 CITY_VALUES = {
@@ -150,3 +152,10 @@ def test_publication_is_the_same_bytes_each_time(built: Built) -> None:
     pointer = json.loads(store.get_bytes("published", "indicators/latest.json"))
     assert pointer["snapshot_id"] == built.result.snapshot_id
     assert set(pointer["objects"]) == {ref.key for ref in first.objects[:-1]}
+
+
+def test_suites_judge_the_tables_that_they_are_written_for(built: Built) -> None:
+    """A suite that nobody runs, or that reads a column that is gone, protects nothing."""
+    expected = {spec.key for suite in all_suites().values() for _, spec in suite.specs()}
+    assert expected <= {result.key for result in built.result.results}
+    assert not [one for one in built.result.results if one.status is RuleStatus.ERROR]
