@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from cityledger.contracts.model import Contract
 from cityledger.errors import BadInputError
+from cityledger.masking import scrub
 from cityledger.people import Person, Role
 
 
@@ -39,12 +40,12 @@ def require_steward(person: Person) -> None:
 
 
 def require_reason(reason: str, what: str) -> str:
-    """A reason that says something.
+    """A reason that says something; numbers of people are hidden in it, for it is kept for ever.
 
     Raises:
         BadInputError: there is none (code ``reason_missing``).
     """
-    given = " ".join(reason.split())
+    given = scrub(" ".join(reason.split()))
     if not any(character.isalnum() for character in given):
         raise BadInputError(
             f"{what} needs a reason, which is recorded",

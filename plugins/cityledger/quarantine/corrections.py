@@ -116,7 +116,7 @@ def correct(
                 return Accepted(correction=earlier, fresh=False, unchanged=0)
         frame = read_corrections(data, name, contract)
         _check_columns(frame, contract, name)
-        _check_ids(frame, validation, runner, name)
+        _check_ids(frame, validation, runner, name, by)
         changed = _changed(frame, validation, runner)
         if not changed:
             raise _bad(
@@ -142,7 +142,9 @@ def _check_columns(frame: pl.DataFrame, contract: Contract, name: str) -> None:
         )
 
 
-def _check_ids(frame: pl.DataFrame, validation: Validation, runner: Runner, name: str) -> None:
+def _check_ids(
+    frame: pl.DataFrame, validation: Validation, runner: Runner, name: str, by: Person
+) -> None:
     blank = frame.filter(pl.col(ROW_ID) == "")
     if blank.height:
         raise _bad(
@@ -163,21 +165,23 @@ def _check_ids(frame: pl.DataFrame, validation: Validation, runner: Runner, name
         )
     foreign = frame.filter(~pl.col(ROW_ID).str.starts_with(f"{validation.delivery}-"))
     if foreign.height:
-        raise _foreign(foreign, validation, runner, name)
+        raise _foreign(foreign, validation, runner, name, by)
     held = _ids(HeldRows(runner.store, validation.quarantined))
     outside = frame.filter(~pl.col(ROW_ID).is_in(held.implode()))
     if outside.height:
         raise _outside(outside, validation, runner, name)
 
 
-def _foreign(rows: pl.DataFrame, mine: Validation, runner: Runner, name: str) -> BadInputError:
-    """Tell whose rows they are: the ids begin with their delivery."""
+def _foreign(
+    rows: pl.DataFrame, mine: Validation, runner: Runner, name: str, by: Person
+) -> BadInputError:
+    """Tell whose rows they are, if the person may know: the ids begin with their delivery."""
     delivery = rows[ROW_ID][0].partition("-")[0]
     table = tables.delivery
     query = select(table.c.dataset, table.c.partition).where(table.c.delivery == delivery)
     with runner.database.begin() as connection:
         found = connection.execute(query.order_by(table.c.id)).first()
-    if found is None:
+    if found is None or not by.sees(found.dataset.partition(".")[0]):
         return _bad(
             f"the ids in {_lines(rows)} are of no delivery",
             name,

@@ -257,6 +257,29 @@ def test_a_file_that_does_not_fit_is_refused_with_its_place(judged: Town, fault:
     assert store.corrections(VISITS, DAY, judged.deliveries[VISITS]) == ()
 
 
+def test_rows_of_another_department_are_not_told_to_a_clerk(judged: Town) -> None:
+    """Prevents guesses at what others handed in: a delivery's number is made of its file."""
+    steward, mine = judged.browser(STEWARD), judged.browser(HEALTH)
+    rows, foreign = taken(mine, judged, VISITS), taken(steward, judged, CASES)[0]["_row_id"]
+    guessed = hand_in(mine, judged, VISITS, written([rows[0] | {"_row_id": foreign}]))
+    invented = hand_in(mine, judged, VISITS, written([rows[0] | {"_row_id": "0" * 16 + "-1-1"}]))
+    assert CASES not in guessed.text
+    assert guessed.status_code == invented.status_code == 422
+    told = [re.findall(r'class="problem".*?</', one.text, re.S) for one in (guessed, invented)]
+    assert "this delivery has no such row" in guessed.text
+    assert told[0] == told[1]
+
+
+def test_reasons_keep_no_numbers_of_people(judged: Town) -> None:
+    """Prevents an identity number from staying for ever in the record of accesses."""
+    client = judged.browser(STEWARD)
+    path = judged.page(VISITS) + "/download"
+    assert post(client, path, reason="about 11010519491231002X", kind="csv").status_code == 200
+    kept = DecisionStore(judged.runner.database).accesses(VISITS)
+    assert any(one.reason.startswith("about ") for one in kept)
+    assert not any("11010519491231002X" in one.reason for one in kept)
+
+
 def spoilt(client: TestClient, judged: Town, rows: list[dict[str, str]], fault: str) -> bytes:
     """A corrected file with one fault."""
     if fault == "other_dataset":
