@@ -39,6 +39,10 @@ if TYPE_CHECKING:
 HIDDEN: Final = "****"
 
 _OPEN: Final = frozenset({"public", "internal"})
+#: Columns that we put beside the department's own; an underscore alone could be anybody's.
+_OURS: Final = frozenset(
+    {"_row_id", "_source_object", "_source_row", "_rules", "_delivery", "_partition", "_contract"}
+)
 _SENSITIVE_KINDS: Final = frozenset({"citizen_id", "bank_card"})
 
 _CITIZEN_WEIGHTS: Final = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
@@ -90,14 +94,12 @@ def mask(value: str | None, column: Column) -> str:
 def mask_frame(frame: pl.DataFrame, contract: Contract) -> pl.DataFrame:
     """Mask every column by its contract; all of them become text.
 
-    A column that the contract does not know is hidden whole, except those beginning with an
-    underscore (row ids, line numbers: ours), which pass through. Nulls stay null.
+    A column that the contract does not know is hidden whole, except our own (row ids, line
+    numbers, broken rules), which pass through. Nulls stay null.
     """
     columns = {column.name: _with_tokens(column, contract) for column in contract.columns}
     return frame.with_columns(
-        _mask_series(frame[name], columns.get(name))
-        for name in frame.columns
-        if not name.startswith("_")
+        _mask_series(frame[name], columns.get(name)) for name in frame.columns if name not in _OURS
     )
 
 

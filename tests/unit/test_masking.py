@@ -276,6 +276,7 @@ def test_a_frame_is_masked_by_its_contract() -> None:
             "visit_department": ["内科", "13800138000"],
             "citizen_id_birth_date": ["1949-12-31", "1949-12-31"],
             "total_fee": [12.5, None],
+            "_birth_date": ["1949-12-31", None],
             "_row_id": ["d-1-2", "d-1-3"],
         }
     )
@@ -285,6 +286,7 @@ def test_a_frame_is_masked_by_its_contract() -> None:
         "patient_name": ["欧阳**", ""],
         "citizen_id_birth_date": [HIDDEN, HIDDEN],
         "total_fee": [HIDDEN, None],
+        "_birth_date": [HIDDEN, None],
         "_row_id": ["d-1-2", "d-1-3"],
     }
 
