@@ -31,7 +31,7 @@ class LineageTarget(BaseModel):
     """
 
     name: str = Field(pattern=r"^[a-z0-9_-]{1,40}$")
-    url: str
+    url: str = Field(repr=False)  # may hold a password
     path: str = "/api/v1/lineage"
     token: SecretStr | None = None
     timeout: float = Field(default=10.0, gt=0)
@@ -44,7 +44,9 @@ class Settings(BaseSettings):
     variable moves a part from embedded to external.
     """
 
-    model_config = SettingsConfigDict(env_prefix="CITYLEDGER_", extra="ignore")
+    model_config = SettingsConfigDict(
+        env_prefix="CITYLEDGER_", extra="ignore", hide_input_in_errors=True
+    )
 
     home: Path = Field(default_factory=home_dir)
     contracts_dir: Path = PROJECT_DIR / "contracts"
