@@ -1,8 +1,10 @@
 """How fast pages are when years of history lie behind them.
 
-10,000 runs of 40 datasets in 8 departments, 300 rules each: 3 million rule results, loaded by COPY;
-the scores are then computed by ``ScoreBook.rebuild``, as after a change of ``scoring.yaml``.
-Measured is what a page asks of ``QualityStore``, records included, without drawing the page.
+10,000 runs of 40 datasets in 8 departments, 300 rules each: 3 million rule results, loaded by COPY,
+with 10,000 rectification orders; the scores are then computed by ``ScoreBook.rebuild``, as after a
+change of ``scoring.yaml``. Measured is what pages ask of ``QualityStore``, and whole pages as the
+console answers them: while nothing happens, when each reader opens another page, and when a
+delivery is judged before every request, which no kept answer survives.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ import argparse
 import json
 import os
 import random
+import re
 import secrets
 import shutil
 import statistics
@@ -23,16 +26,30 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+from cityledger.console.app import create_app
 from cityledger.ledger.deliveries import ZONE
+from cityledger.ledger.journal import Journal
 from cityledger.ledger.quality import QualityStore
 from cityledger.ledger.scores import ScoreBook
+from cityledger.orders.records import Order, OrderState
+from cityledger.people import Person, Role
+from cityledger.records import Receipt, Validation
 from cityledger.settings import PROJECT_DIR, Settings, get_settings, home_dir
 from cityledger.storage.database import Database
+from starlette.testclient import TestClient
 
 RUNS, DATASETS, DEPARTMENTS, RULES = 10_000, 40, 8, 300
 LAST = date(2026, 3, 31)
 NOW = datetime(2026, 4, 1, 12, tzinfo=ZONE)
-LIMIT_MS = 300.0
+LIMIT_MS, REPORT_LIMIT_MS = 300.0, 5000.0
+ORDERS = 10_000
+_STEPS = (
+    OrderState.OPEN,
+    OrderState.ACKNOWLEDGED,
+    OrderState.RESUBMITTED,
+    OrderState.CLOSED,
+)
+_STEWARD = Person("steward", frozenset({Role.STEWARD}))
 _CODES = [
     "0101",
     "0104",
@@ -71,16 +88,17 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
 
 def table(result: dict[str, Any]) -> str:
     """The result as text."""
-    head = f"{'asked of the store':<24}{'first ms':>10}{'median ms':>11}{'p95 ms':>9}{'CPU ms':>9}"
-    lines = [head]
-    for name, one in result["queries"].items():
-        lines.append(
-            f"{name:<24}{one['first']:>10.0f}{one['median']:>11.1f}{one['p95']:>9.1f}"
-            f"{one['cpu']:>9.1f}"
-        )
+    lines = []
+    for title, part in (("asked of the store", "queries"), ("whole page", "pages")):
+        lines.append(f"{title:<26}{'first ms':>9}{'median ms':>11}{'p95 ms':>9}{'CPU ms':>9}")
+        for name, one in result[part].items():
+            figures = f"{one['median']:>11.1f}{one['p95']:>9.1f}{one['cpu']:>9.1f}"
+            lines.append(f"{name:<26}{one['first']:>9.0f}{figures}")
+    loads = [f"{result[name][0]:.1f}" for name in ("load_before", "load_after")]
     lines.append(
         f"{result['runs']:,} runs × {result['rules']} rules; loaded in {result['load_seconds']:.0f}"
-        f" s, all scored in {result['rebuild_seconds']:.0f} s; a page may take {LIMIT_MS:.0f} ms"
+        f" s, all scored in {result['rebuild_seconds']:.0f} s; a page may take {LIMIT_MS:.0f} ms,"
+        f" a report {REPORT_LIMIT_MS:.0f}; load of the machine {' to '.join(loads)}"
     )
     return "\n".join(lines)
 
@@ -97,16 +115,114 @@ def _measure(folder: Path, runs: int, rules: int, repeat: int) -> dict[str, Any]
     ScoreBook(database, contracts).rebuild()
     rebuilt = time.perf_counter()
     _age(settings)
-    store = QualityStore(database, contracts, clock=lambda: NOW)
-    return {
+    _load_orders(settings, datasets)
+    figures = {
         "runs": runs,
         "rules": rules,
         "load_seconds": loaded - started,
         "rebuild_seconds": rebuilt - loaded,
-        "queries": {
-            name: _timed(work, repeat) for name, work in _questions(store, datasets, runs).items()
-        },
     }
+    return figures | measure(folder, contracts, datasets, (runs, rules), repeat)
+
+
+def measure(
+    folder: Path, contracts: Path, datasets: list[str], size: tuple[int, int], repeat: int
+) -> dict[str, Any]:
+    """Ask the store and the console of a loaded database.
+
+    Args:
+        folder: For what the console keeps.
+        contracts: The generated house.
+        datasets: Their ids.
+        size: How many runs there are, and rules in each.
+        repeat: Requests of each kind, besides the first.
+    """
+    settings = get_settings().model_copy(update={"contracts_dir": contracts, "home": folder})
+    database = Database.from_settings(settings)
+    store = _Fresh(database, contracts, clock=_clock())
+    queries = _questions(store, datasets, size[0])
+    pages = _Pages(settings, database, datasets, size[1]).cases()
+    return {
+        "load_before": os.getloadavg(),
+        "queries": {name: _timed(work, repeat) for name, work in queries.items()},
+        "pages": {name: _timed(work, repeat, before) for name, (work, before) in pages.items()},
+        "load_after": os.getloadavg(),
+    }
+
+
+def _clock() -> Callable[[], datetime]:
+    """A clock that begins at noon after the last delivery, and goes on."""
+    started = time.monotonic()
+    return lambda: NOW + timedelta(seconds=time.monotonic() - started)
+
+
+class _Fresh(QualityStore):
+    """A store that keeps nothing: every question is answered from the database."""
+
+    def _kept(self, _question: tuple[object, ...], make: Callable[[], Any]) -> Any:
+        return make()
+
+
+class _Pages:
+    """A steward's browser, and departments that go on delivering."""
+
+    def __init__(
+        self, settings: Settings, database: Database, datasets: list[str], rules: int
+    ) -> None:
+        self._app = create_app(settings, identify=lambda _: _STEWARD)
+        self._app.state.desk.quality = QualityStore(
+            database, settings.contracts_dir, clock=_clock()
+        )
+        self._browser = TestClient(self._app)
+        self._datasets, self._rules = datasets, rules
+        self._departments = sorted({dataset.split(".")[0] for dataset in datasets})
+        self._journal = Journal(database)
+        self._scores = ScoreBook(database, settings.contracts_dir)
+        self._chance = random.Random(1)  # noqa: S311 - generated history, always the same
+
+    def cases(self) -> dict[str, tuple[Callable[[int], object], Callable[[int], object] | None]]:
+        """Name → what is measured, and what happens before."""
+        return {
+            "city": (lambda _: self._get("/"), None),
+            "city, new delivery": (lambda _: self._get("/"), self._deliver),
+            "dataset, another each": (self._dataset, None),
+            "dataset, new delivery": (self._dataset, self._deliver),
+            "department, another each": (self._department, None),
+            "department, new delivery": (self._department, self._deliver),
+            "drawing of a chart": (self._drawing, self._deliver),
+            "report, PDF": (lambda turn: self._department(turn, "/report?month=2026-03"), None),
+        }
+
+    def _get(self, address: str) -> str:
+        answer = self._browser.get(address)
+        answer.raise_for_status()
+        return answer.text
+
+    def _dataset(self, turn: int) -> str:
+        return self._get(f"/datasets/{self._datasets[turn * 7 % len(self._datasets)]}")
+
+    def _department(self, turn: int, what: str = "") -> str:
+        return self._get(f"/departments/{self._departments[turn % len(self._departments)]}{what}")
+
+    def _drawing(self, turn: int) -> str:
+        """The page, and the first of its charts that has not been drawn."""
+        found = re.search(r'src="(/charts/[^"]+)"', self._dataset(turn))
+        if found is None:
+            raise RuntimeError("every chart of a changed page has been drawn before")
+        return self._get(found[1])
+
+    def _deliver(self, turn: int) -> None:
+        """The dataset whose page is asked for next hands in its newest day again."""
+        dataset = self._datasets[turn * 7 % len(self._datasets)]
+        place, name = (dataset, LAST.isoformat()), secrets.token_hex(8)
+        results = [_result(dataset, rule, self._chance) for rule in range(self._rules)]
+        receipt = _receipt(*place, name, NOW) | {
+            "sequence": len(self._journal.receipts(*place)) + 1
+        }
+        validation = Validation.model_validate(_validation(*place, name, results))
+        self._journal.save_receipt(Receipt.model_validate(receipt))
+        self._journal.save_validation(validation)
+        self._scores.save_validation(validation)
 
 
 def _questions(
@@ -139,7 +255,9 @@ def _questions(
     }
 
 
-def _timed(work: Callable[[int], object], repeat: int) -> dict[str, float]:
+def _timed(
+    work: Callable[[int], object], repeat: int, before: Callable[[int], object] | None = None
+) -> dict[str, float]:
     """Milliseconds: the first call, then the median and the 95th percentile of the others.
 
     ``cpu`` is the median of this process's own time, without the database's: it tells more than the
@@ -147,6 +265,8 @@ def _timed(work: Callable[[int], object], repeat: int) -> dict[str, float]:
     """
     times, own = [], []
     for turn in range(repeat + 1):
+        if before is not None:
+            before(turn)
         started, cpu = time.perf_counter(), time.process_time()
         work(turn)
         times.append((time.perf_counter() - started) * 1000)
@@ -203,6 +323,52 @@ def _load(settings: Settings, datasets: list[str], runs: int, rules: int) -> Non
             )
     with psycopg.connect(settings.database_url.get_secret_value(), autocommit=True) as session:
         session.execute("VACUUM ANALYZE")
+
+
+def _load_orders(settings: Settings, datasets: list[str]) -> None:
+    """Orders of two years, of which every fourth is still open, every fourth acknowledged."""
+    with psycopg.connect(settings.database_url.get_secret_value(), autocommit=True) as session:
+        with session.cursor().copy(
+            "COPY cityledger.rectification_event (number, sequence, kind, state, dataset,"
+            " department, partition, day, record, result) FROM STDIN"
+        ) as copy:
+            for number in range(ORDERS):
+                order = _order(number, datasets[number % len(datasets)])
+                for sequence, state in enumerate(_STEPS[: number % 4 + 1], 1):
+                    copy.write_row(_event(order, sequence, state))
+        session.execute("VACUUM ANALYZE cityledger.rectification_event")
+
+
+def _order(number: int, dataset: str) -> Order:
+    opened = LAST - timedelta(days=730 - number * 730 // ORDERS)
+    return Order(
+        number=f"ZG-{opened:%Y%m%d}-{number:05d}",
+        dataset=dataset,
+        department=dataset.split(".")[0],
+        partition=opened.isoformat(),
+        title=dataset,
+        delivery=f"{number:016x}",
+        state=OrderState.OPEN,
+        opened_on=opened,
+        due_on=opened + timedelta(days=14),
+        escalate_on=opened + timedelta(days=21),
+        reasons=("生成的数据 (generated)",),
+        contact="contact@example.invalid",
+        steward="steward",
+        escalate_to="steward",
+        version=1,
+        changed_by="steward",
+        changed_at=NOW,
+    )
+
+
+def _event(order: Order, sequence: int, state: OrderState) -> tuple[Any, ...]:
+    """The row of an event; what the event says beside the order's state is read by no page here."""
+    day = order.opened_on + timedelta(days=3 * (sequence - 1))
+    closed = {"finished_on": day} if state is OrderState.CLOSED else {}
+    after = order.model_copy(update={"state": state, "version": sequence} | closed)
+    place = (order.dataset, order.department, order.partition)
+    return (order.number, sequence, "generated", state, *place, day, "{}", after.model_dump_json())
 
 
 class _Loaders:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import shutil
+import subprocess
+import sys
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -14,10 +17,12 @@ from cityledger.ledger.quality import QualityStore
 from cityledger.ledger.quality_records import DeliveryState
 from cityledger.ledger.scores import ScoreBook
 from cityledger.records import (
+    Receipt,
     RuleResult,
     RuleStatus,
     Validation,
 )
+from cityledger.settings import Settings
 from cityledger.storage.database import Database
 
 from .conftest import Records
@@ -49,18 +54,25 @@ class City:
         score: bool = True,
     ) -> Validation:
         """A delivery for a day that landed on the next one."""
-        self._number += 1
-        name = f"d{self._number}"
-        landed = datetime(day.year, day.month, day.day, hour, tzinfo=ZONE) + timedelta(days=1)
-        receipt = self._records.receipt(sequence, name, partition=day.isoformat(), landed_at=landed)
+        receipt, validation = self.prepare(day, *results, hour=hour, sequence=sequence)
         self.journal.save_receipt(receipt)
-        validation = self._records.validation(
-            name, partition=day.isoformat(), results=results or (self._records.result(),)
-        )
         self.journal.save_validation(validation)
         if score:
             self.scores.save_validation(validation)
         return validation
+
+    def prepare(
+        self, day: date, *results: RuleResult, hour: int = 6, sequence: int = 1
+    ) -> tuple[Receipt, Validation]:
+        """What a delivery leaves behind, not stored yet."""
+        self._number += 1
+        name, key = f"d{self._number}", day.isoformat()
+        landed = datetime(day.year, day.month, day.day, hour, tzinfo=ZONE) + timedelta(days=1)
+        made = results or (self._records.result(),)
+        return (
+            self._records.receipt(sequence, name, partition=key, landed_at=landed),
+            self._records.validation(name, partition=key, results=made),
+        )
 
 
 @pytest.fixture
@@ -204,3 +216,60 @@ def test_the_trend_is_the_card_of_each_day(city: City, records: Records) -> None
         assert point.scores == city.store.card(dataset=DATASET, day=point.day).scores
     for point in city.store.city(LAST).trend[::10]:
         assert point.scores == city.store.card(day=point.day).scores
+
+
+_ELSEWHERE = """
+import json, sys
+from pathlib import Path
+from cityledger.ledger.journal import Journal
+from cityledger.ledger.scores import ScoreBook
+from cityledger.records import Receipt, Validation
+from cityledger.storage.address import DatabaseAddress
+from cityledger.storage.database import Database
+
+url, contracts, receipt, validation = json.load(sys.stdin)
+database, validation = Database(DatabaseAddress.parse(url)), Validation.model_validate(validation)
+Journal(database).save_receipt(Receipt.model_validate(receipt))
+Journal(database).save_validation(validation)
+ScoreBook(database, Path(contracts)).save_validation(validation)
+"""
+
+
+def test_a_kept_city_shows_what_another_process_stored(
+    city: City, records: Records, settings: Settings
+) -> None:
+    """Prevents a page that is fast because it shows the state of a minute ago."""
+    city.deliver(_back(1), records.result(evaluated=100, failed=0))
+    kept = city.store.city(LAST)
+    assert city.store.city(LAST) is kept  # nothing happened: nothing is read again
+    prepared = city.prepare(LAST, records.result(evaluated=100, failed=100))
+    assert settings.database_url is not None
+    url = settings.database_url.get_secret_value()
+    told = [url, str(city.contracts), *(one.model_dump(mode="json") for one in prepared)]
+    subprocess.run([sys.executable, "-c", _ELSEWHERE], input=json.dumps(told).encode(), check=True)
+    fresh = city.store.city(LAST)
+    assert kept.card.dimension("accuracy").score == 100.0
+    assert fresh.card.dimension("accuracy").score == 50.0
+    assert next(one for one in fresh.datasets if one.dataset == DATASET).newest_partition == (
+        LAST.isoformat()
+    )
+
+
+def test_a_kept_city_grows_late_with_the_clock(city: City) -> None:
+    """Prevents a missing delivery that stays "not due" because no journal has a new row."""
+    city.deliver(_back(1))
+    city.now = datetime(2026, 4, 1, 7, 59, tzinfo=ZONE)
+    before = city.store.dataset(DATASET, LAST).counts
+    city.now = datetime(2026, 4, 1, 8, 1, tzinfo=ZONE)
+    after = city.store.dataset(DATASET, LAST).counts
+    assert (before.missing, before.not_due) == (0, 1)
+    assert (after.missing, after.not_due) == (1, 0)
+
+
+def test_a_kept_city_follows_its_files(city: City, records: Records) -> None:
+    """Prevents grades by a convention that the city has changed since."""
+    city.deliver(LAST, records.result(evaluated=100, failed=50))
+    before = city.store.city(LAST)
+    path = city.contracts / "hotline" / "tickets.odcs.yaml"
+    path.unlink()
+    assert len(city.store.city(LAST).datasets) == len(before.datasets) - 1
