@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
+from datetime import date
 from typing import Any, Self
 from urllib.parse import quote, urlsplit
 
@@ -77,6 +78,16 @@ class AirflowClient:
         body = {"logical_date": None, "partition_key": partition}
         run = self._call("POST", f"/api/v2/dags/{quote(dag_id)}/dagRuns", json=body)
         return str(run["dag_run_id"])
+
+    def backfill(self, dag_id: str, first: date, last: date, *, max_active_runs: int) -> None:
+        """Start a run for every partition in a range of days that has none yet."""
+        body = {
+            "dag_id": dag_id,
+            "from_date": f"{first}T00:00:00Z",
+            "to_date": f"{last}T00:00:00Z",
+            "max_active_runs": max_active_runs,
+        }
+        self._call("POST", "/api/v2/backfills", json=body)
 
     def runs(self, since: str) -> list[dict[str, Any]]:
         """The runs of all DAGs that are due after a time (ISO 8601), oldest first."""
