@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-import ipaddress
 import sys
-from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console as Terminal
 from rich.table import Table
 
+from cityledger.cli.listening import (
+    CertificateOption,
+    HostOption,
+    KeyOption,
+    PortOption,
+    server_options,
+)
 from cityledger.console.accounts import Accounts
 from cityledger.contracts.city import read_city
 from cityledger.errors import BadInputError
@@ -24,38 +29,20 @@ app.add_typer(user, name="user")
 
 @app.command()
 def serve(
-    port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 8090,
-    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    certificate: Annotated[
-        Path | None, typer.Option(exists=True, help="TLS certificate (PEM).", show_default=False)
-    ] = None,
-    key: Annotated[
-        Path | None, typer.Option(exists=True, help="Its private key (PEM).", show_default=False)
-    ] = None,
+    port: PortOption = 8090,
+    host: HostOption = "127.0.0.1",
+    certificate: CertificateOption = None,
+    key: KeyOption = None,
 ) -> None:
     """Serve the console with its own login, at http(s)://HOST:PORT/cityledger/."""
     import uvicorn
 
     from cityledger.console.standalone import PREFIX, create_standalone
 
-    if not _stays_here(host) and certificate is None:
-        raise BadInputError(
-            "passwords would cross the network unencrypted",
-            where=f"--host {host}",
-            fix="add --certificate and --key, or listen on 127.0.0.1 behind a reverse proxy",
-            code="unencrypted_login",
-        )
+    options = server_options(host, port, certificate, key, secrets="passwords")
     scheme = "https" if certificate else "http"
     typer.echo(f"CityLedger console: {scheme}://{host}:{port}{PREFIX}/")
-    uvicorn.run(
-        create_standalone(get_settings()),
-        host=host,
-        port=port,
-        ssl_certfile=certificate,
-        ssl_keyfile=key,
-        log_level="warning",
-        server_header=False,
-    )
+    uvicorn.run(create_standalone(get_settings()), **options)
 
 
 @user.command("add")
@@ -119,10 +106,3 @@ def _check_departments(settings: Settings, departments: list[str]) -> None:
                 fix=f"one of: {', '.join(known)}",
                 code="unknown_department",
             )
-
-
-def _stays_here(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

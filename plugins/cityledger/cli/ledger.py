@@ -10,6 +10,14 @@ from rich.console import Console
 from rich.table import Table
 
 from cityledger.cli.ledger_log import mount as mount_log
+from cityledger.cli.listening import (
+    CertificateOption,
+    HostOption,
+    KeyOption,
+    PortOption,
+    server_options,
+    stays_here,
+)
 from cityledger.cli.options import JsonOption
 from cityledger.collector.tokens import Scope, TokenFile
 from cityledger.ledger.catalog import Catalog
@@ -36,24 +44,26 @@ Many = Annotated[int, typer.Option("--limit", min=1, max=1000, help="How many at
 
 @app.command("serve")
 def serve(
-    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 5000,
+    host: HostOption = "127.0.0.1",
+    port: PortOption = 5000,
     open_to_all: Annotated[
         bool, typer.Option("--no-auth", help="Ask for no token; for this machine only.")
     ] = False,
+    certificate: CertificateOption = None,
+    key: KeyOption = None,
 ) -> None:
     """Take OpenLineage events and answer questions about them, as Marquez does."""
     import uvicorn
 
     from cityledger.collector.app import create_app
-    from cityledger.collector.http import everybody
+    from cityledger.collector.http import this_machine
 
-    if open_to_all and host not in {"127.0.0.1", "::1", "localhost"}:
+    if open_to_all and not stays_here(host):
         raise typer.BadParameter("--no-auth is for 127.0.0.1 only", param_hint="--host")
+    options = server_options(host, port, certificate, key, secrets="tokens and events")
     settings = get_settings()
     Database.from_settings(settings).migrate()
-    server = create_app(settings, allow=everybody if open_to_all else None)
-    uvicorn.run(server, host=host, port=port, log_level="warning", server_header=False)
+    uvicorn.run(create_app(settings, allow=this_machine if open_to_all else None), **options)
 
 
 @app.command("events")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import zlib
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Any
@@ -19,6 +20,8 @@ from cityledger.errors import CityLedgerError, UnavailableError
 
 #: Says what the holder of a request may do; raises an HTTPException for nobody.
 Allow = Callable[[Request], frozenset[Scope]]
+
+_READING = frozenset({"GET", "HEAD", "OPTIONS"})
 
 #: A dependency that turns requests away.
 Check = Callable[[Request], Awaitable[None]]
@@ -112,9 +115,29 @@ def by_token(tokens: TokenFile) -> Allow:
     return allow
 
 
-def everybody(_: Request) -> frozenset[Scope]:
-    """Let everybody in: for a collector that only this machine can reach."""
+def this_machine(request: Request) -> frozenset[Scope]:
+    """Let in the programs of this machine, but no web site that its browser shows.
+
+    A browser sends requests of any site to 127.0.0.1. What a site may send without asking first
+    has no JSON content type; and a site whose name resolves to 127.0.0.1 says that name as host.
+
+    Raises:
+        HTTPException: 403 for another host's name or a request of a page, 415 for a body that is
+            not declared as JSON.
+    """
+    if not _is_loopback(request.url.hostname or "") or "origin" in request.headers:
+        raise HTTPException(403, "without tokens only programs of this machine are served")
+    declared = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if request.method not in _READING and declared != "application/json":
+        raise HTTPException(415, "send events with Content-Type: application/json")
     return frozenset(Scope)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def needs(allow: Allow, scope: Scope) -> Check:

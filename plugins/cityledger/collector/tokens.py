@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import hmac
 import json
 import os
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -69,13 +71,6 @@ class TokenFile:
         Raises:
             BadInputError: the name is taken.
         """
-        known = self.tokens()
-        if any(token.name == name for token in known):
-            raise BadInputError(
-                f"there is a token named {name} already",
-                fix=f"choose another name, or `cityledger ledger token revoke {name}` first",
-                code="token_exists",
-            )
         secret = _PREFIX + secrets.token_urlsafe(32)
         made = Token(
             name=name,
@@ -83,7 +78,14 @@ class TokenFile:
             sha256=_hash(secret),
             created_at=datetime.now(UTC),
         )
-        self._save((*known, made))
+        with self._alone() as known:
+            if any(token.name == name for token in known):
+                raise BadInputError(
+                    f"there is a token named {name} already",
+                    fix=f"choose another name, or `cityledger ledger token revoke {name}` first",
+                    code="token_exists",
+                )
+            self._save((*known, made))
         return secret
 
     def revoke(self, name: str) -> None:
@@ -92,15 +94,15 @@ class TokenFile:
         Raises:
             BadInputError: there is none of that name.
         """
-        known = self.tokens()
-        kept = tuple(token for token in known if token.name != name)
-        if len(kept) == len(known):
-            raise BadInputError(
-                f"there is no token named {name}",
-                fix=f"one of: {', '.join(token.name for token in known) or '(none)'}",
-                code="unknown_token",
-            )
-        self._save(kept)
+        with self._alone() as known:
+            kept = tuple(token for token in known if token.name != name)
+            if len(kept) == len(known):
+                raise BadInputError(
+                    f"there is no token named {name}",
+                    fix=f"one of: {', '.join(token.name for token in known) or '(none)'}",
+                    code="unknown_token",
+                )
+            self._save(kept)
 
     def scopes(self, secret: str) -> frozenset[Scope] | None:
         """What a secret is good for; None when it is nobody's."""
@@ -109,6 +111,14 @@ class TokenFile:
             if hmac.compare_digest(token.sha256, hashed):
                 found = token.scopes
         return found
+
+    @contextmanager
+    def _alone(self) -> Iterator[tuple[Token, ...]]:
+        """One writer at a time: what is written follows from what is there."""
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        with self._path.with_suffix(".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield self._load() if self._path.exists() else ()
 
     def _load(self) -> tuple[Token, ...]:
         try:
@@ -123,7 +133,6 @@ class TokenFile:
             ) from None
 
     def _save(self, tokens: Iterable[Token]) -> None:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
         partial = self._path.with_suffix(f".{secrets.token_hex(4)}")
         content = json.dumps([token.model_dump(mode="json") for token in tokens], indent=1)
         descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

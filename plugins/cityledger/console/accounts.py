@@ -12,19 +12,23 @@ import hmac
 import json
 import os
 import secrets
+import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from cityledger.errors import BadInputError
+from cityledger.errors import BadInputError, UnavailableError
 from cityledger.people import Person, Role
 
 MINIMUM_LENGTH = 12
 #: scrypt, 32 MiB and some 60 ms a guess.
 _COST = {"n": 2**15, "r": 8, "p": 1}
 _MEMORY = 64 * 1024 * 1024
+#: Guesses that are computed at once, and that wait or are computed: a flood of logins takes 64 MiB
+#: and some of the threads that serve pages, never all of either.
+_AT_ONCE, _ADMITTED = threading.BoundedSemaphore(2), threading.BoundedSemaphore(16)
 
 
 class Account(BaseModel):
@@ -47,7 +51,11 @@ class Account(BaseModel):
         return Person(name, self.roles, self.departments)
 
     def accepts(self, password: str) -> bool:
-        """Whether the password is right; takes as long for an account without one."""
+        """Whether the password is right; takes as long for an account without one.
+
+        Raises:
+            UnavailableError: too many passwords are being checked already.
+        """
         salt = bytes.fromhex(self.salt) or bytes(16)
         right = hmac.compare_digest(_hash(password, salt), self.password)
         return right and bool(self.password)
@@ -194,5 +202,13 @@ def _document(accounts: dict[str, Account]) -> dict[str, object]:
 
 
 def _hash(password: str, salt: bytes) -> str:
-    derived = hashlib.scrypt(password.encode(), salt=salt, maxmem=_MEMORY, **_COST)
+    if not _ADMITTED.acquire(blocking=False):
+        raise UnavailableError(
+            "too many logins at once", fix="try again in a few seconds", code="logins_busy"
+        )
+    try:
+        with _AT_ONCE:
+            derived = hashlib.scrypt(password.encode(), salt=salt, maxmem=_MEMORY, **_COST)
+    finally:
+        _ADMITTED.release()
     return derived.hex()

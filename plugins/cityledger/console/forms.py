@@ -1,7 +1,8 @@
 """Forms prove that they come from our own pages (CSRF).
 
-The browser holds a random cookie, the form its keyed hash bound to the person: another site can
-read neither. The check is a dependency of the whole app, so that a form cannot forget it.
+The browser holds a random cookie, the form a keyed hash of it: another site can read neither and
+make neither. The pair belongs to the browser, not to the person: who logs in anew in the same
+browser keeps it. The check is a dependency of the whole app, so that a form cannot forget it.
 """
 
 from __future__ import annotations

@@ -20,7 +20,8 @@ PREFIX = "/cityledger"
 def create_standalone(settings: Settings) -> Starlette:
     """The console with accounts of its own, to be served as it is."""
     accounts = Accounts(settings.home)
-    sessions = Sessions(load_key(settings.home), accounts)
+    folder = settings.home / "console" / "sessions"
+    sessions = Sessions(load_key(settings.home), accounts, folder)
     console = create_app(
         settings,
         identify=sessions.identify,
