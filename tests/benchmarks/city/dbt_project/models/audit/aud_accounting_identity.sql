@@ -1,0 +1,5 @@
+with aud_accounting_identity as (
+    {{ accounting_identity(staged_counts([ref('stg_gov__cases')])) }}
+)
+
+select * from aud_accounting_identity

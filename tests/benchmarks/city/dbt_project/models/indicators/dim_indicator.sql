@@ -1,0 +1,5 @@
+with dim_indicator as (
+    {{ indicator_cards() }}
+)
+
+select * from dim_indicator
