@@ -73,13 +73,15 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
 
 def growth(result: dict[str, Any]) -> float | None:
     """Time per row of the largest size, divided by that of five million rows."""
-    per_row = {one["rows"]: one["seconds"] / one["rows"] for one in result["sizes"]}
+    per_row: dict[int, float] = {
+        one["rows"]: one["seconds"] / one["rows"] for one in result["sizes"]
+    }
     return per_row[max(per_row)] / per_row[BASE] if BASE in per_row else None
 
 
 def peak(result: dict[str, Any]) -> float:
     """Of the hungriest process at any size, in MB."""
-    return max(max(one["peak_mb"].values()) for one in result["sizes"])
+    return float(max(max(one["peak_mb"].values()) for one in result["sizes"]))
 
 
 def table(result: dict[str, Any]) -> str:

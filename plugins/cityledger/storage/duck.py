@@ -53,14 +53,18 @@ def connect(
 
 
 def session_config(settings: Settings) -> dict[str, str | bool | int | float | list[str]]:
-    """Options that a DuckDB session is opened with."""
+    """Options that a DuckDB session is opened with; makes the folder that it may need."""
+    folder = settings.home / "duckdb"
+    # DuckDB makes the last folder of a path only, and only when it first spills: a large delivery
+    # would fail where small ones passed.
+    folder.mkdir(parents=True, exist_ok=True)
     return {
-        "extension_directory": str(settings.home / "duckdb" / "extensions"),
+        "extension_directory": str(folder / "extensions"),
         "autoinstall_known_extensions": False,
         "autoload_known_extensions": False,
         "threads": settings.threads,
         "memory_limit": f"{settings.memory_limit_mb}MiB",
-        "temp_directory": str(settings.home / "duckdb" / "temp"),
+        "temp_directory": str(folder / "temp"),
     }
 
 

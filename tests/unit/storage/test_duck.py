@@ -34,6 +34,16 @@ def test_nothing_is_fetched_at_run_time(settings: Settings) -> None:
     assert not list(settings.home.rglob("*.duckdb_extension"))
 
 
+def test_spills_in_a_new_home(settings: Settings, tmp_path: Path) -> None:
+    """Prevents a fresh home from failing with the first delivery that does not fit into memory."""
+    fresh = settings.model_copy(update={"home": tmp_path / "new" / "home"})
+    with connect(fresh) as session:
+        session.execute("SET memory_limit = '48MiB'")
+        session.execute("CREATE TABLE large AS SELECT md5(range::varchar) FROM range(2_000_000)")
+        assert session.execute("SELECT count(*) FROM large").fetchone() == (2_000_000,)
+        assert list((fresh.home / "duckdb" / "temp").iterdir())
+
+
 def test_lake_keeps_snapshots_in_s3(ready_settings: Settings) -> None:
     """Prevents a lake whose files or history are somewhere else than configured."""
     with connect(ready_settings, lake=True) as session:
