@@ -57,7 +57,7 @@ def session_config(settings: Settings) -> dict[str, str | bool | int | float | l
     folder = settings.home / "duckdb"
     # DuckDB makes the last folder of a path only, and only when it first spills: a large delivery
     # would fail where small ones passed.
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     return {
         "extension_directory": str(folder / "extensions"),
         "autoinstall_known_extensions": False,
