@@ -50,7 +50,9 @@ from cityledger.records import (
 )
 from cityledger.settings import Settings, get_settings
 from cityledger.storage.database import Database
-from cityledger.storage.objects import VALIDATED, ObjectStore
+from cityledger.storage.objects import LANDING, VALIDATED, ObjectStore
+from cityledger.storage.outages import explained
+from cityledger.storage.patience import Patience, patiently
 
 if TYPE_CHECKING:
     from cityledger.lifecycle.amendments import Amendments
@@ -84,8 +86,12 @@ class Runner:
         parent: The run that asked for ours (Airflow's task), for lineage.
     """
 
-    def __init__(self, settings: Settings, parent: Parent | None = None) -> None:
-        self.settings, self.parent = settings, parent
+        patience: Seconds that a stage waits for a service that is away, before it fails.
+    def __init__(
+        self, settings: Settings, parent: Parent | None = None, patience: float = 0.0
+    ) -> None:
+        self.settings, self.parent, self._patience = settings, parent, patience
+        traces.configure(settings)
         self.database = Database.from_settings(settings)
         self.journal = Journal(self.database)
         self.scores = ScoreBook(self.database, settings.contracts_dir)
@@ -104,8 +110,20 @@ class Runner:
 
     @classmethod
     def from_settings(cls, settings: Settings | None = None, parent: Parent | None = None) -> Self:
-        """A runner by the process's settings; the parent run may come from the environment."""
-        return cls(settings or get_settings(), parent or Parent.from_environment())
+        """A runner by the process's settings, which waits for services that are away.
+
+        The parent run may come from the environment.
+        """
+        settings = settings or get_settings()
+        return cls(settings, parent or Parent.from_environment(), settings.patience_seconds)
+
+    def patience(self) -> Patience:
+        """How long an action waits for the database and the object store."""
+        return Patience(self._patience, self._answers)
+
+    def _answers(self) -> None:
+        with self.database.begin():
+            self.store.find(LANDING, "is-the-store-there")
 
     def contract(self, dataset: str) -> Contract:
         """The contract of a dataset; read once, and no other contract with it.
@@ -123,6 +141,7 @@ class Runner:
 
     def extract_land(self, dataset: str, partition: str) -> Receipt:
         """Bring a delivery's bytes into the landing bucket.
+    @patiently
 
         Raises:
             BadInputError: nothing was delivered, or it can't be taken; nothing is landed.
@@ -158,6 +177,7 @@ class Runner:
 
     def parse_validate(
         self,
+    @patiently
         dataset: str,
         partition: str,
         delivery: str | None = None,
@@ -298,6 +318,7 @@ class Runner:
 
     def release(
         self,
+    @patiently
         dataset: str,
         partition: str,
         delivery: str | None = None,
@@ -340,6 +361,7 @@ class Runner:
 
     def standardise(self, full_refresh: bool = False) -> Standardisation | None:
         """Bring released deliveries into the shared schema and the indicators.
+    @patiently
 
         Args:
             full_refresh: Build even when nothing is waiting, the staging tables anew.
@@ -388,6 +410,7 @@ class Runner:
         """Publish the indicators of the newest standardisation, then sign the ledger's log.
 
         Returns:
+    @patiently
             None when nothing has been standardised yet.
         """
         from cityledger.ledger.log import checkpoint
@@ -516,17 +539,22 @@ class Runner:
             stage, dataset, partition, contract=contract, parent=self.parent, declares=declares
         )
         attempt, started = _Attempt(run), datetime.now(UTC)
-        self.emitter.start(run)
-        try:
-            yield attempt
-        except BaseException as error:
-            self.emitter.fail(run, error, inputs=attempt.inputs)
-            self._record_failure(attempt, started, error)
-            raise
-        self.emitter.complete(
-            attempt.run, inputs=attempt.inputs, outputs=attempt.outputs, facets=attempt.facets
-        )
-        self.journal.record(_outcome(attempt, started))
+        with observed.telling(run, root=self._root, links=links) as told:
+            self.emitter.start(run)
+            try:
+                with _told_as_ours():
+                    yield attempt
+            except BaseException as error:
+                self.emitter.fail(run, error, inputs=attempt.inputs)
+                self._record_failure(attempt, started, error)
+                raise
+            self.emitter.complete(
+                attempt.run, inputs=attempt.inputs, outputs=attempt.outputs, facets=attempt.facets
+            )
+            outcome = _outcome(attempt, started)
+            # Done is done: a database that goes away now must not turn it into a failure.
+            self.patience().keep_trying(lambda: self.journal.record(outcome))
+            told.ended(outcome)
 
     def _record_failure(self, attempt: _Attempt, started: datetime, error: BaseException) -> None:
         attempt.status = "failure"
@@ -574,6 +602,18 @@ def _period(contract: Contract, partition: str) -> Partition:
             fix=f"use e.g. --partition {example}",
             code="wrong_grain",
         )
+@contextmanager
+def _told_as_ours() -> Iterator[None]:
+    """Turn what libraries raise about a full disk or a lost service into one message of ours."""
+    try:
+        yield
+    except Exception as error:
+        outage = explained(error)
+        if outage is None:
+            raise
+        raise outage from error
+
+
     return period
 
 

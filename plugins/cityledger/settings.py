@@ -107,3 +107,8 @@ class Settings(BaseSettings):
 def get_settings() -> Settings:
     """The settings of this process (cached; tests call ``get_settings.cache_clear()``)."""
     return Settings(_env_file=stack_file())
+    patience_seconds: float = Field(
+        default=420.0,
+        ge=0,
+        description="How long a run waits for a database or object store that does not answer",
+    )

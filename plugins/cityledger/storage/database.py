@@ -3,27 +3,39 @@
 from __future__ import annotations
 
 import os
+import time
 import weakref
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, text
-from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy.exc import DBAPIError, OperationalError
 
 from cityledger.errors import UnavailableError
 from cityledger.settings import Settings
 from cityledger.storage.address import DatabaseAddress
+from cityledger.storage.outages import database_error
+from cityledger.storage.schema_version import MIGRATIONS, check_not_newer, check_versions
 from cityledger.storage.tables import SCHEMA
 
-_MIGRATIONS = Path(__file__).parent / "migrations"
 _LOCK_NOT_AVAILABLE = "55P03"
+# Times in receipts, retentions and events come from this machine's clock, and an S3 service refuses
+# requests that are 15 minutes off.
+_CLOCK_LIMIT = 300.0
 
 
 class Database:
-    """The PostgreSQL database that holds schema ``cityledger``; connects on first use."""
+    """The PostgreSQL database that holds schema ``cityledger``; connects on first use.
 
-    def __init__(self, address: DatabaseAddress) -> None:
+    Args:
+        address: Where it is.
+        greet: Called with every new driver connection; raises when the database can't be used.
+    """
+
+    def __init__(
+        self, address: DatabaseAddress, greet: Callable[[Any], None] = check_versions
+    ) -> None:
         self.address = address
         self.engine: Engine = create_engine(
             address.sqlalchemy,
@@ -35,6 +47,7 @@ class Database:
             connect_args={"connect_timeout": 5, "application_name": "cityledger"},
         )
         _forget_connections_after_fork(self.engine)
+        _greet_connections(self.engine, greet)
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Database:
@@ -51,12 +64,10 @@ class Database:
 
         Raises:
             UnavailableError: the database does not answer.
+            CityLedgerError: it refuses us, or its tables are not those of this program.
         """
-        try:
-            with self.engine.begin() as connection:
-                yield connection
-        except (OperationalError, InterfaceError) as error:
-            raise self._unavailable(error) from error
+        with self._explained(), self.engine.begin() as connection:
+            yield connection
 
     @contextmanager
     def each_alone(self) -> Iterator[Connection]:
@@ -64,29 +75,23 @@ class Database:
 
         Raises:
             UnavailableError: the database does not answer.
+            CityLedgerError: it refuses us, or its tables are not those of this program.
         """
-        try:
-            with self.engine.connect() as connection:
-                yield connection.execution_options(isolation_level="AUTOCOMMIT")
-        except (OperationalError, InterfaceError) as error:
-            raise self._unavailable(error) from error
+        with self._explained(), self.engine.connect() as connection:
+            yield connection.execution_options(isolation_level="AUTOCOMMIT")
 
     def migrate(self) -> None:
         """Bring schema ``cityledger`` to this version; safe when several processes call it.
 
+        All of it is one transaction: a migration that is killed half-way leaves the former tables.
+
         Raises:
             UnavailableError: the database does not answer.
+            CityLedgerError: it is that of a newer program.
         """
-        # Imported late: every task process uses the database, hardly any migrates it.
-        from alembic import command
-        from alembic.config import Config
-
-        config = Config()
-        config.set_main_option("script_location", str(_MIGRATIONS))
-        with self.lock("migrate"), self.begin() as connection:
-            connection.execute(text(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}"))
-            config.attributes["connection"] = connection
-            command.upgrade(config, "head")
+        with closing(Database(self.address, greet=check_not_newer)) as database:
+            _migrate(database)
+        self.engine.dispose()  # of connections that met the former tables
 
     @contextmanager
     def lock(self, name: str, *, timeout: float = 3600.0) -> Iterator[None]:
@@ -99,8 +104,9 @@ class Database:
             timeout: Seconds to wait for another holder.
 
         Raises:
-            UnavailableError: another process kept the lock too long (code ``locked``), or the
-                database does not answer.
+            UnavailableError: another process kept the lock too long (code ``locked``), the database
+                does not answer, or the clocks differ too much (``clock_off``).
+            CityLedgerError: it refuses us, or its tables are not those of this program.
         """
         with self._connect() as connection:
             self._acquire(connection, name, timeout)
@@ -116,20 +122,22 @@ class Database:
 
     @contextmanager
     def _connect(self) -> Iterator[Connection]:
-        try:
+        with self._explained():
             connection = self.engine.connect()
-        except (OperationalError, InterfaceError) as error:
-            raise self._unavailable(error) from error
         with connection:
             yield connection
 
     def _acquire(self, connection: Connection, name: str, timeout: float) -> None:
         try:
             connection.execution_options(isolation_level="AUTOCOMMIT")
-            connection.execute(
-                text("SELECT set_config('lock_timeout', :wait, false)"),
+            now = connection.scalar(
+                text(
+                    "SELECT extract(epoch FROM clock_timestamp())::float8"
+                    " FROM set_config('lock_timeout', :wait, false)"
+                ),
                 {"wait": f"{max(1, int(timeout * 1000))}ms"},
             )
+            _check_clock(now)
             connection.execute(
                 text("SELECT pg_advisory_lock(hashtextextended(:name, 0))"),
                 {"name": f"{SCHEMA}:{name}"},
@@ -142,15 +150,53 @@ class Database:
                     fix="wait for it to finish, then run again",
                     code="locked",
                 ) from None
-            raise self._unavailable(error) from error
+            with self._explained():
+                raise
 
-    def _unavailable(self, error: Exception) -> UnavailableError:
-        return UnavailableError(
-            f"the database at {self.address.host}:{self.address.port} does not answer "
-            f"({type(error).__name__})",
-            fix="check `cityledger status`; start the database or correct CITYLEDGER_DATABASE_URL",
-            code="database_unavailable",
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except DBAPIError as error:
+            explained = database_error(error, self.address)
+            if explained is None:
+                raise
+            raise explained from error
+
+
+def _migrate(database: Database) -> None:
+    # Imported late: every task process uses the database, hardly any migrates it.
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    with database.lock("migrate"), database.begin() as connection:
+        connection.execute(text(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}"))
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+
+
+def _check_clock(database_now: float | None) -> None:
+    off = time.time() - (database_now or 0.0)
+    if abs(off) > _CLOCK_LIMIT:
+        raise UnavailableError(
+            f"this machine's clock is {abs(off):.0f} s {'ahead of' if off > 0 else 'behind'} the "
+            "database's",
+            fix="set the clocks (`timedatectl set-ntp true`), then run again; nothing was changed",
+            code="clock_off",
         )
+
+
+def _greet_connections(engine: Engine, greet: Callable[[Any], None]) -> None:
+    def new_connection(connection: Any, _record: Any) -> None:
+        try:
+            greet(connection)
+        except BaseException:
+            connection.close()
+            raise
+
+    event.listen(engine, "connect", new_connection)
 
 
 def _forget_connections_after_fork(engine: Engine) -> None:

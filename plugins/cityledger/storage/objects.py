@@ -375,6 +375,13 @@ class ObjectStore:
 class _VerifiedReader:
     """Hands a file to the uploader and refuses its last bytes unless the whole hashes right."""
 
+        if code == "RequestTimeTooSkewed":
+            return UnavailableError(
+                "this machine's clock is more than 15 minutes off the object store's",
+                where=where,
+                fix="set the clocks (`timedatectl set-ntp true`), then run again",
+                code="clock_off",
+            )
     def __init__(self, file: BinaryIO, size: int, sha256: str, path: Path) -> None:
         self._file, self._left, self._expected, self._path = file, size, sha256, path
         self._digest = hashlib.sha256()
