@@ -37,6 +37,8 @@ from cityledger.ledger.journal import Journal
 from cityledger.ledger.lineage import Emitter, Origin, Parent, StageRun
 from cityledger.ledger.scores import ScoreBook
 from cityledger.masking import scrub
+from cityledger.observability import stages as observed
+from cityledger.observability import traces
 from cityledger.orders import OrderBook, OrderDesk
 from cityledger.records import (
     Decision,
@@ -84,9 +86,9 @@ class Runner:
     Args:
         settings: Where things are.
         parent: The run that asked for ours (Airflow's task), for lineage.
+        patience: Seconds that a stage waits for a service that is away, before it fails.
     """
 
-        patience: Seconds that a stage waits for a service that is away, before it fails.
     def __init__(
         self, settings: Settings, parent: Parent | None = None, patience: float = 0.0
     ) -> None:
@@ -139,9 +141,9 @@ class Runner:
             self._contracts[dataset] = load_contract(path)
         return self._contracts[dataset]
 
+    @patiently
     def extract_land(self, dataset: str, partition: str) -> Receipt:
         """Bring a delivery's bytes into the landing bucket.
-    @patiently
 
         Raises:
             BadInputError: nothing was delivered, or it can't be taken; nothing is landed.
@@ -175,9 +177,9 @@ class Runner:
         finally:
             shutil.rmtree(spool, ignore_errors=True)
 
+    @patiently
     def parse_validate(
         self,
-    @patiently
         dataset: str,
         partition: str,
         delivery: str | None = None,
@@ -316,9 +318,9 @@ class Runner:
             validating.outputs = _validated(validation, contract)
         return validation
 
+    @patiently
     def release(
         self,
-    @patiently
         dataset: str,
         partition: str,
         delivery: str | None = None,
@@ -359,9 +361,9 @@ class Runner:
             self._order_desk.decided(receipt, validation, contract, verdict)
             return verdict
 
+    @patiently
     def standardise(self, full_refresh: bool = False) -> Standardisation | None:
         """Bring released deliveries into the shared schema and the indicators.
-    @patiently
 
         Args:
             full_refresh: Build even when nothing is waiting, the staging tables anew.
@@ -378,14 +380,16 @@ class Runner:
                 return None
             releases, target = self.journal.released(), self.settings.home / "dbt"
             before = self.journal.latest_standardisation()
-            with self._stage(Stage.STANDARDISE, CITY, ALL) as attempt:
+            traced = self._traced_releases()
+            with self._stage(Stage.STANDARDISE, CITY, ALL, links=traced) as attempt:
                 attempt.inputs = [object_data(one.validated, rows=one.rows) for one in releases]
-                result = standardise(
-                    releases,
-                    settings=self.settings,
-                    target_dir=target,
-                    full_refresh=full_refresh,
-                )
+                with observed.told_nodes(target):
+                    result = standardise(
+                        releases,
+                        settings=self.settings,
+                        target_dir=target,
+                        full_refresh=full_refresh,
+                    )
                 attempt.run = self._emit_models(attempt.run, result, releases, target)
                 kept = keep_build(
                     self.settings,
@@ -406,11 +410,11 @@ class Runner:
                 }
             return result
 
+    @patiently
     def publish(self) -> Publication | None:
         """Publish the indicators of the newest standardisation, then sign the ledger's log.
 
         Returns:
-    @patiently
             None when nothing has been standardised yet.
         """
         from cityledger.ledger.log import checkpoint
@@ -530,9 +534,29 @@ class Runner:
             self._order_desk.unreadable(receipt, error.code)
             raise
 
+    @property
+    def _root(self) -> str | None:
+        """The run at the root of it all: what its processes have in common."""
+        return self.parent.root.run_id if self.parent and self.parent.root else None
+
+    def _traced_releases(self) -> list[str]:
+        """The traces of the releases that wait, for a build that continues them."""
+        if not traces.is_on():
+            return []
+        newest = (
+            self.journal.outcomes(one.dataset, one.partition, Stage.RELEASE, limit=1)
+            for one in self.journal.pending()
+        )
+        return observed.contexts([outcome for found in newest for outcome in found])
+
     @contextmanager
     def _stage(
-        self, stage: Stage, dataset: str, partition: str, contract: Contract | None = None
+        self,
+        stage: Stage,
+        dataset: str,
+        partition: str,
+        contract: Contract | None = None,
+        links: Sequence[str] = (),
     ) -> Iterator[_Attempt]:
         declares = stage_declares(stage, dataset, partition, self.store.bucket)
         run = StageRun(
@@ -578,6 +602,18 @@ class Runner:
             self.journal.record(_outcome(attempt, datetime.now(UTC)))
 
 
+@contextmanager
+def _told_as_ours() -> Iterator[None]:
+    """Turn what libraries raise about a full disk or a lost service into one message of ours."""
+    try:
+        yield
+    except Exception as error:
+        outage = explained(error)
+        if outage is None:
+            raise
+        raise outage from error
+
+
 def _unknown(dataset: str, folder: Path) -> BadInputError:
     names = [
         f"{path.parent.name}.{path.name.removesuffix('.odcs.yaml')}"
@@ -602,18 +638,6 @@ def _period(contract: Contract, partition: str) -> Partition:
             fix=f"use e.g. --partition {example}",
             code="wrong_grain",
         )
-@contextmanager
-def _told_as_ours() -> Iterator[None]:
-    """Turn what libraries raise about a full disk or a lost service into one message of ours."""
-    try:
-        yield
-    except Exception as error:
-        outage = explained(error)
-        if outage is None:
-            raise
-        raise outage from error
-
-
     return period
 
 
@@ -646,5 +670,5 @@ def _outcome(attempt: _Attempt, started: datetime) -> Outcome:
         started_at=started,
         ended_at=datetime.now(UTC),
         delivery=attempt.delivery,
-        detail=dict(attempt.detail),
+        detail={**attempt.detail, **observed.context()},
     )

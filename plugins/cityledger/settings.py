@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from functools import lru_cache
 from pathlib import Path
+from typing import Literal
 
 from pydantic import BaseModel, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -80,6 +81,30 @@ class Settings(BaseSettings):
         description="OpenLineage endpoints that get every event as well:"
         ' [{"name": "marquez", "url": "http://host:5000", "token": "…"}]',
     )
+    otlp_url: SecretStr | None = Field(
+        default=None,
+        description="http[s]://host:port of a receiver of traces (OTLP over HTTP); none are sent"
+        " without it",
+    )
+    metrics_token: SecretStr | None = Field(
+        default=None,
+        min_length=16,
+        description="Bearer token of whoever reads /metrics; without it only this machine may",
+    )
+    log_format: Literal["text", "json"] = Field(
+        default="text", description="json: one JSON object a line, with run, dataset and trace"
+    )
+    engine: Literal["duckdb", "spark"] = Field(
+        default="duckdb", description="What standardise computes on; spark: see docs/scale.md"
+    )
+    spark_remote: SecretStr | None = Field(
+        default=None, description="sc://host:port[/;token=…] of a Spark Connect engine"
+    )
+    spark_store: str = Field(
+        default="s3://",
+        description="What the engine puts before <bucket>/<key> to read the object store:"
+        " s3:// (Sail), s3a:// (hadoop-aws), file:///mount/",
+    )
     bucket_prefix: str = Field(default="", description="Put before each bucket name")
     pseudonym_key: SecretStr | None = Field(
         default=None, min_length=32, description="Key of the pseudonyms in dim_person; never stored"
@@ -93,6 +118,11 @@ class Settings(BaseSettings):
     )
     threads: int = Field(default_factory=lambda: min(4, os.cpu_count() or 1), ge=1)
     memory_limit_mb: int = Field(default=1024, ge=256, description="Bound for DuckDB, in MiB")
+    patience_seconds: float = Field(
+        default=420.0,
+        ge=0,
+        description="How long a run waits for a database or object store that does not answer",
+    )
     drop_dir: Path = Field(
         default_factory=lambda: home_dir() / "drop",
         description="The folder where departments put their files",
@@ -107,8 +137,3 @@ class Settings(BaseSettings):
 def get_settings() -> Settings:
     """The settings of this process (cached; tests call ``get_settings.cache_clear()``)."""
     return Settings(_env_file=stack_file())
-    patience_seconds: float = Field(
-        default=420.0,
-        ge=0,
-        description="How long a run waits for a database or object store that does not answer",
-    )

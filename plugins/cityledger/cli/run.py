@@ -14,6 +14,7 @@ from rich.table import Table
 
 from cityledger.cli.options import DatasetArgument, JsonOption, PartitionOption
 from cityledger.errors import CityLedgerError, Exit
+from cityledger.observability import traces
 from cityledger.records import (
     Channel,
     Publication,
@@ -64,12 +65,14 @@ def run(
     """
     runner = Runner.from_settings()
     report: dict[str, Any] = {"dataset": dataset, "partition": partition}
-    for title, record in _steps(runner, dataset, partition, from_stage, to_stage, quiet=as_json):
-        report[title] = record.model_dump(mode="json") if record else None
-        if isinstance(record, Release) and not record.released:
-            raise HeldError(record)
-        if not as_json:
-            _describe(title, record)
+    steps = _steps(runner, dataset, partition, from_stage, to_stage, quiet=as_json)
+    with traces.span("run", report):
+        for title, record in steps:
+            report[title] = record.model_dump(mode="json") if record else None
+            if isinstance(record, Release) and not record.released:
+                raise HeldError(record)
+            if not as_json:
+                _describe(title, record)
     if as_json:
         typer.echo(json.dumps(report, ensure_ascii=False, indent=2))
 
