@@ -10,6 +10,7 @@ from rich.console import Console
 
 from cityledger import __version__
 from cityledger.cli.audit import app as audit
+from cityledger.cli.backup import app as backup
 from cityledger.cli.console import app as console
 from cityledger.cli.contract import app as contract
 from cityledger.cli.demo import app as demo
@@ -56,6 +57,7 @@ app.add_typer(contract, name="contract")
 app.add_typer(console, name="console")
 app.add_typer(demo, name="demo")
 app.add_typer(audit, name="audit")
+app.add_typer(backup, name="backup")
 app.add_typer(trace, name="trace")
 app.add_typer(ledger, name="ledger")
 app.add_typer(orders, name="orders")

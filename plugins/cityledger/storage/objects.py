@@ -26,17 +26,17 @@ from urllib3.exceptions import HTTPError
 from cityledger.errors import BadInputError, CityLedgerError, UnavailableError
 from cityledger.records import ObjectRef
 from cityledger.settings import Settings
+from cityledger.storage.buckets import BUCKETS as BUCKETS
+from cityledger.storage.buckets import EVIDENCE as EVIDENCE
+from cityledger.storage.buckets import LAKE as LAKE
+from cityledger.storage.buckets import LANDING as LANDING
+from cityledger.storage.buckets import LOCKED as LOCKED
+from cityledger.storage.buckets import PUBLISHED as PUBLISHED
+from cityledger.storage.buckets import QUARANTINE as QUARANTINE
+from cityledger.storage.buckets import VALIDATED as VALIDATED
 from cityledger.storage.endpoint import S3Endpoint
+from cityledger.storage.moved import MovedVersions
 from cityledger.storage.uploads import PART_BYTES, ObjectWriter, PieceReader
-
-LANDING: Final = "landing"
-QUARANTINE: Final = "quarantine"
-VALIDATED: Final = "validated"
-LAKE: Final = "lake"
-PUBLISHED: Final = "published"
-EVIDENCE: Final = "evidence"
-BUCKETS: Final = (LANDING, QUARANTINE, VALIDATED, LAKE, PUBLISHED, EVIDENCE)
-LOCKED: Final = frozenset({LANDING, EVIDENCE})
 
 # minio's own choice is one part for anything below 525 MiB, held in memory whole; parts of this
 # size keep at most six of them in memory and let hashing overlap with sending.
@@ -46,6 +46,8 @@ _READ_BYTES: Final = 1024**2
 _READ_ATTEMPTS: Final = 4
 
 _MISSING: Final = frozenset({"NoSuchKey", "NoSuchVersion", "ResourceNotFound", "MethodNotAllowed"})
+# Stores refuse a version id of another make (AWS's in SeaweedFS, say) as malformed.
+_STRANGE: Final = _MISSING | {"InvalidRequest", "InvalidArgument"}
 _TRANSIENT: Final = frozenset(
     {
         "SlowDown",
@@ -81,6 +83,7 @@ class ObjectStore:
     def __init__(self, endpoint: S3Endpoint, *, bucket_prefix: str = "") -> None:
         self.endpoint = endpoint
         self._prefix = bucket_prefix
+        self._moved = MovedVersions()
         self._client = _Client(
             endpoint.host,
             endpoint.access_key,
@@ -293,9 +296,27 @@ class ObjectStore:
     def fetch(self, ref: ObjectRef, offset: int) -> urllib3.BaseHTTPResponse:
         """An open response for the bytes of a version from an offset on (see :meth:`open`)."""
         with self._errors(ref.uri):
-            return self._client.get_object(
-                ref.bucket, ref.key, offset=offset, version_id=ref.version_id
-            )
+            try:
+                return self._read(ref, self._moved.get(ref), offset)
+            except S3Error as error:
+                if error.code not in _STRANGE:
+                    raise
+                version = self._moved.find(ref, self._twins, self._read)
+                if version is None:
+                    raise _missing(ref.uri) from error
+                return self._read(ref, version, offset)
+
+    def _read(
+        self, ref: ObjectRef, version: str | None, offset: int = 0
+    ) -> urllib3.BaseHTTPResponse:
+        return self._client.get_object(ref.bucket, ref.key, offset=offset, version_id=version)
+
+    def _twins(self, ref: ObjectRef) -> Iterator[str]:
+        """Version ids of the key's objects of the same size."""
+        for item in self._client.list_objects(ref.bucket, prefix=ref.key, include_version=True):
+            same = item.object_name == ref.key and item.size == ref.size
+            if same and not item.is_delete_marker and item.version_id:
+                yield str(item.version_id)
 
     def _ensure(self, bucket: str, *, locked: bool) -> None:
         try:
@@ -353,8 +374,15 @@ class ObjectStore:
                 fix="try again",
                 code="s3_unavailable",
             )
+        if code == "RequestTimeTooSkewed":
+            return UnavailableError(
+                "this machine's clock is more than 15 minutes off the object store's",
+                where=where,
+                fix="set the clocks (`timedatectl set-ntp true`), then run again",
+                code="clock_off",
+            )
         if code in _MISSING:
-            return CityLedgerError("there is no such object", where=where, code="object_missing")
+            return _missing(where)
         if code == "NoSuchBucket":
             return CityLedgerError(
                 "the bucket does not exist",
@@ -375,13 +403,6 @@ class ObjectStore:
 class _VerifiedReader:
     """Hands a file to the uploader and refuses its last bytes unless the whole hashes right."""
 
-        if code == "RequestTimeTooSkewed":
-            return UnavailableError(
-                "this machine's clock is more than 15 minutes off the object store's",
-                where=where,
-                fix="set the clocks (`timedatectl set-ntp true`), then run again",
-                code="clock_off",
-            )
     def __init__(self, file: BinaryIO, size: int, sha256: str, path: Path) -> None:
         self._file, self._left, self._expected, self._path = file, size, sha256, path
         self._digest = hashlib.sha256()
@@ -485,6 +506,10 @@ def _http(endpoint: S3Endpoint) -> urllib3.PoolManager:
         cert_reqs="CERT_REQUIRED" if endpoint.secure else "CERT_NONE",
         retries=urllib3.Retry(total=4, backoff_factor=0.2, status_forcelist=[500, 502, 503, 504]),
     )
+
+
+def _missing(where: str) -> CityLedgerError:
+    return CityLedgerError("there is no such object", where=where, code="object_missing")
 
 
 def _retention(until: datetime | None) -> Retention | None:

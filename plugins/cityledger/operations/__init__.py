@@ -1,0 +1,1 @@
+"""What operators do with an installation: backups, restores, retention and legal holds."""

@@ -1,0 +1,1 @@
+"""Backup and restore of a whole installation: databases and object store, consistent."""
