@@ -184,14 +184,10 @@ def _broken(failing: Mapping[str, pl.Series], rows: int) -> pl.Series:
         ]
     )
     lists = pairs.group_by("row").agg(pl.col("key"))
-    empty = pl.repeat(None, rows, dtype=dtype, eager=True).alias("rules")
-    return (
-        empty.to_frame()
-        .with_row_index("row")
-        .drop("rules")
-        .join(lists, on="row", how="left", maintain_order="left")["key"]
-        .alias("rules")
-    )
+    # Few rows break rules: taking their lists by position costs a tenth of a join with all rows.
+    place = pl.repeat(None, rows, dtype=pl.UInt32, eager=True)
+    place = place.scatter(lists["row"], pl.int_range(lists.height, dtype=pl.UInt32, eager=True))
+    return lists["key"].gather(place).alias("rules")
 
 
 def _result(spec: RuleSpec, tally: _Tally) -> RuleResult:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import io
-import queue
+import threading
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Final
@@ -13,7 +14,8 @@ from cityledger.records import ObjectRef
 
 # What is smaller goes out in one request at the end, as most datasets do. Not below S3's 5 MiB.
 PART_BYTES: Final = 8 * 1024**2
-_QUEUED_PIECES: Final = 16
+# While a part is on its way, as much as three more may be made: the maker never waits for one part.
+_WAITING_BYTES: Final = 3 * PART_BYTES
 _POLL_SECONDS: Final = 0.1
 
 Whole = Callable[[bytes], ObjectRef]
@@ -97,11 +99,13 @@ class ObjectWriter(io.RawIOBase):
 
 
 class PieceReader:
-    """The reading end: a bounded queue of pieces as a binary file."""
+    """The reading end: pieces of a bounded number of bytes in all, as a binary file."""
 
     def __init__(self) -> None:
         self.abandoned = False
-        self._pieces: queue.Queue[bytes] = queue.Queue(_QUEUED_PIECES)
+        self._pieces: deque[bytes] = deque()
+        self._waiting = 0
+        self._changed = threading.Condition()
         self._rest = b""
         self._ended = False
 
@@ -115,13 +119,15 @@ class PieceReader:
         self._put(b"", sending)
 
     def _put(self, piece: bytes, sending: Future[ObjectRef]) -> bool:
-        while not sending.done():
-            try:
-                self._pieces.put(piece, timeout=_POLL_SECONDS)
-            except queue.Full:
-                continue
+        with self._changed:
+            while self._waiting > _WAITING_BYTES and not sending.done():
+                self._changed.wait(_POLL_SECONDS)
+            if sending.done():
+                return False
+            self._pieces.append(piece)
+            self._waiting += len(piece)
+            self._changed.notify()
             return True
-        return False
 
     def read(self, size: int) -> bytes:
         """Exactly ``size`` bytes, fewer at the end only.
@@ -138,8 +144,17 @@ class PieceReader:
 
     def _more(self) -> bool:
         if not self._rest and not self._ended:
-            self._rest = self._pieces.get()
+            self._rest = self._take()
             self._ended = not self._rest
         if self.abandoned:
             raise _AbandonedError
         return bool(self._rest)
+
+    def _take(self) -> bytes:
+        with self._changed:
+            while not self._pieces:
+                self._changed.wait()
+            piece = self._pieces.popleft()
+            self._waiting -= len(piece)
+            self._changed.notify()
+            return piece
