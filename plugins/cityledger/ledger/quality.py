@@ -15,23 +15,20 @@ from typing import Any, Self, TypeVar
 
 from sqlalchemy import Connection
 
-from cityledger.contracts.identity import DatasetId, Partition
-from cityledger.contracts.model import Contract, ServiceLevel
-from cityledger.contracts.working_days import WorkingDays
+from cityledger.contracts.identity import DatasetId
+from cityledger.contracts.model import Contract
 from cityledger.errors import BadInputError
 from cityledger.ledger import quality_queries as queries
 from cityledger.ledger.deliveries import (
     SPANS,
     ZONE,
-    Promised,
     count,
     delivery,
-    due_at,
-    promised,
     state,
 )
 from cityledger.ledger.house import House
 from cityledger.ledger.journal import Journal
+from cityledger.ledger.promises import promises_of, ranges
 from cityledger.ledger.quality_records import (
     BrokenRule,
     Changes,
@@ -286,9 +283,10 @@ class QualityStore:
             raise _unknown_dataset(dataset)
         now = self._clock()
         with self._database.begin() as connection:
-            made = self._promises(connection, {dataset: contract}, {dataset: start}, end, now)
+            working = self._house.working_days()
+            made = promises_of(connection, {dataset: contract}, {dataset: start}, end, now, working)
             promises = made[dataset]
-            landed = queries.arrivals(connection, _ranges({dataset: promises}))
+            landed = queries.arrivals(connection, ranges({dataset: promises}))
         arrivals = landed.get(dataset, {})
         return tuple(delivery(dataset, one, arrivals.get(one.partition), now) for one in promises)
 
@@ -387,8 +385,9 @@ class QualityStore:
         sums, daily = queries.windows(connection, spans, day, days)
         newest = queries.newest(connection, spans, day)
         starts = {dataset: day - timedelta(days=span + days - 2) for dataset, span in spans.items()}
-        promises = self._promises(connection, contracts, starts, day, now)
-        landed = queries.arrivals(connection, _ranges(promises))
+        working = self._house.working_days()
+        promises = promises_of(connection, contracts, starts, day, now, working)
+        landed = queries.arrivals(connection, ranges(promises))
         standings = {
             dataset: Standing(
                 span=span,
@@ -401,35 +400,6 @@ class QualityStore:
         }
         _add_tables(standings, queries.tables(connection))
         return Picture(standings, daily)
-
-    def _promises(
-        self,
-        connection: Connection,
-        contracts: Mapping[str, Contract],
-        starts: Mapping[str, date],
-        end: date,
-        now: datetime,
-    ) -> dict[str, Sequence[Promised]]:
-        """What each dataset promises, from its first delivery on.
-
-        A dataset that has never delivered owes the newest partition that is due by now: since when
-        it owes older ones, nobody has said.
-        """
-        begun = queries.first_partitions(connection, list(contracts))
-        days = self._house.working_days()
-        made: dict[object, tuple[Promised, ...]] = {}
-        found: dict[str, Sequence[Promised]] = {}
-        for dataset, contract in contracts.items():
-            level = contract.service_level
-            start = starts[dataset]
-            key = (level.grain, level.latency, level.latency_working_days, start)
-            if key not in made:
-                made[key] = promised(level, days, start=start, end=end)
-            first = begun.get(dataset)
-            found[dataset] = (
-                _from_the_first(made[key], first) if first else _owed(made[key], level, days, now)
-            )
-        return found
 
     def _dataset_standing(
         self, contract: Contract, standing: Standing, sums: Sums, day: date
@@ -568,30 +538,6 @@ def _of_department(
         dataset: contract
         for dataset, contract in contracts.items()
         if department in (None, contract.id.department)
-    }
-
-
-def _from_the_first(promises: Sequence[Promised], begun: str) -> Sequence[Promised]:
-    first = Partition.parse(begun).end
-    return [one for one in promises if one.period_end >= first]
-
-
-def _owed(
-    promises: Sequence[Promised], level: ServiceLevel, days: WorkingDays, now: datetime
-) -> Sequence[Promised]:
-    """The newest of all partitions that are due by now, if it is among the promises."""
-    due = [one for one in promises if one.due < now]
-    if not due:
-        return ()
-    following = Partition.covering(due[-1].period_end + _DAY, level.grain)
-    return () if due_at(following.end, level, days) < now else due[-1:]
-
-
-def _ranges(promises: Mapping[str, Sequence[Promised]]) -> dict[str, tuple[str, str]]:
-    return {
-        dataset: (made[0].partition, made[-1].partition)
-        for dataset, made in promises.items()
-        if made
     }
 
 
