@@ -19,7 +19,7 @@ import urllib3
 from cityledger.records import ObjectRef
 
 _READ_BYTES: Final = 1024**2
-Key = tuple[str, str, str]
+_Key = tuple[str, str, str, str]
 #: The version ids of a key with a size, newest first.
 Candidates = Callable[[ObjectRef], Iterable[str]]
 #: The bytes of a version.
@@ -30,14 +30,14 @@ class MovedVersions:
     """The version ids of this store for those of another; each is looked for and hashed once."""
 
     def __init__(self) -> None:
-        self._known: dict[Key, str] = {}
+        self._known: dict[_Key, str] = {}
         self._lock = threading.Lock()
 
     def get(self, ref: ObjectRef) -> str | None:
         """The version id to ask this store for."""
         if ref.version_id is None:
             return None
-        return self._known.get((ref.bucket, ref.key, ref.version_id), ref.version_id)
+        return self._known.get(_name(ref, ref.version_id), ref.version_id)
 
     def find(self, ref: ObjectRef, candidates: Candidates, read: Read) -> str | None:
         """The version of the key that holds the reference's bytes, or None.
@@ -52,9 +52,13 @@ class MovedVersions:
         for version in candidates(ref):
             if _sha256(read(ref, version)) == ref.sha256:
                 with self._lock:
-                    self._known[ref.bucket, ref.key, ref.version_id] = version
+                    self._known[_name(ref, ref.version_id)] = version
                 return version
         return None
+
+
+def _name(ref: ObjectRef, version: str) -> _Key:
+    return ref.bucket, ref.key, version, ref.sha256
 
 
 def _sha256(response: urllib3.BaseHTTPResponse) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Any, BinaryIO, Final, cast
+from typing import Any, BinaryIO, Final, Self, cast
 
 import urllib3
 from minio import Minio
@@ -94,7 +94,7 @@ class ObjectStore:
         )
 
     @classmethod
-    def from_settings(cls, settings: Settings) -> ObjectStore:
+    def from_settings(cls, settings: Settings) -> Self:
         """The store that ``settings.s3_url`` points to; connects on first use.
 
         Raises:
