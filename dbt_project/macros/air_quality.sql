@@ -119,10 +119,6 @@
     from ozone_hours
 {%- endmacro %}
 
-{% macro from_ten_thousandths(value) -%}
-    cast(round(cast({{ value }} as double) / 10000, 4) as decimal(12, 4))
-{%- endmacro %}
-
 {% macro air_indices(days, breakpoints, keys) -%}
     {#- IAQI, AQI, level and primary pollutants of daily concentrations (columns `keys`, day,
         pollutant, concentration), by the regulation in force on the day.

@@ -170,9 +170,11 @@
             end as is_reached,
             case
                 when assessments.direction = 'lower'
-                    then measured.value <= assessments.target * (100 + assessments.at_risk_percent) / 100
+                    then measured.value * 100
+                        <= assessments.target * cast(100 + assessments.at_risk_percent as decimal(8, 4))
                 when assessments.direction = 'higher'
-                    then measured.value >= assessments.target * (100 - assessments.at_risk_percent) / 100
+                    then measured.value * 100
+                        >= assessments.target * cast(100 - assessments.at_risk_percent as decimal(8, 4))
             end as is_near
         from assessments
         left join measured
@@ -271,9 +273,9 @@
 
 {% macro card_text(text) -%}
     {%- if text is none -%}
-        cast(null as varchar)
+        cast(null as string)
     {%- else -%}
-        cast('{{ text | string | replace("'", "''") }}' as varchar)
+        cast({{ text_literal(text | string) }} as string)
     {%- endif -%}
 {%- endmacro %}
 

@@ -19,7 +19,7 @@
             select partition, delivery, contract, uri
             from {{ input_table('releases') }}
             where dataset = '{{ dataset }}'
-            order by partition, delivery
+            order by partition nulls last, delivery nulls last
         {%- endset -%}
         {%- for row in run_query(query).rows -%}
             {%- do releases.append({

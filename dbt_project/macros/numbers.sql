@@ -1,8 +1,8 @@
 {#- Exact arithmetic in whole numbers: the same result on every engine, thread count and order. -#}
 
 {% macro divide_floor(numerator, denominator) -%}
-    {#- Whole quotient of two non-negative whole numbers. -#}
-    cast((({{ numerator }}) - ({{ numerator }}) % ({{ denominator }})) / ({{ denominator }}) as bigint)
+    {#- Whole quotient of two non-negative whole numbers, without a float in between. -#}
+    {{ return(adapter.dispatch('divide_floor')(numerator, denominator)) }}
 {%- endmacro %}
 
 {% macro divide_ceil(numerator, denominator) -%}
@@ -21,14 +21,26 @@
     end
 {%- endmacro %}
 
+{% macro from_ten_thousandths(value, type='decimal(12, 4)') -%}
+    {#- A whole number of ten-thousandths as a decimal, without a float in between. -#}
+    cast(cast({{ value }} as decimal(18, 0)) * cast(0.0001 as decimal(4, 4)) as {{ type }})
+{%- endmacro %}
+
 {% macro ratio(numerator, denominator, factor=1) -%}
-    {#- An indicator's value: four decimals; NULL when there is nothing to divide by. Both sides are
-        exact and well below 2^53, so one division of doubles is reproducible. -#}
+    {#- An indicator's value: four decimals, half away from zero; NULL when there is nothing to
+        divide by. Long division in whole numbers: engines round quotients of floats differently
+        where the fifth decimal is a 5 (n / 400000 in percent). The numbers are those of
+        decimal(24, 4); what does not fit is an error, not another number. -#}
+    {%- set above = 'cast(abs(' ~ numerator ~ ') * 10000 as ' ~ wide_integer() ~ ') * ' ~ factor -%}
+    {%- set below = 'cast(' ~ denominator ~ ' * 10000 as ' ~ wide_integer() ~ ')' -%}
     case
         when {{ denominator }} > 0
-            then cast(
-                round(cast({{ numerator }} as double) * {{ factor }} / cast({{ denominator }} as double), 4)
-                as decimal(18, 4)
-            )
+            then {{ from_ten_thousandths(
+                'case when ' ~ numerator ~ ' < 0 then -1 else 1 end'
+                ~ ' * (' ~ divide_floor(above, below) ~ ' * 10000'
+                ~ ' + ' ~ divide_floor('(' ~ above ~ ') % ' ~ below ~ ' * 20000 + ' ~ below, below ~ ' * 2')
+                ~ ')',
+                'decimal(18, 4)'
+            ) }}
     end
 {%- endmacro %}

@@ -1,6 +1,6 @@
 {% macro period_key(grain, start) -%}
     {#- The ISO key of the period that starts on a day: 2026-03-31, 2026-03, 2026. -#}
-    substring(cast({{ start }} as varchar), 1, {{ {'day': 10, 'month': 7, 'year': 4}[grain] }})
+    substring(cast({{ start }} as string), 1, {{ {'day': 10, 'month': 7, 'year': 4}[grain] }})
 {%- endmacro %}
 
 {% macro period_start(grain, day) -%}

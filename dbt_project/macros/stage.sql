@@ -30,6 +30,10 @@
 
 {% macro unstaged(releases) -%}
     {#- Those releases that the staging table of this model does not hold yet. -#}
+    {{ return(adapter.dispatch('unstaged')(releases)) }}
+{%- endmacro %}
+
+{% macro duckdb__unstaged(releases) -%}
     {%- if not (execute and is_incremental()) -%}
         {{ return(releases) }}
     {%- endif -%}

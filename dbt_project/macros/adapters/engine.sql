@@ -17,6 +17,28 @@
     )
 {%- endmacro %}
 
+{% macro text_literal(text) -%}
+    {#- A text as SQL: a backslash is an escape to some engines and a character to others. -#}
+    {{ return(adapter.dispatch('text_literal')(text)) }}
+{%- endmacro %}
+
+{% macro duckdb__text_literal(text) -%}
+    '{{ text | replace("'", "''") }}'
+{%- endmacro %}
+
+{% macro wide_integer() -%}
+    {#- Whole numbers of 38 digits. -#}
+    {{ return(adapter.dispatch('wide_integer')()) }}
+{%- endmacro %}
+
+{% macro duckdb__wide_integer() -%}
+    {{ return('hugeint') }}
+{%- endmacro %}
+
+{% macro duckdb__divide_floor(numerator, denominator) -%}
+    cast(({{ numerator }}) // ({{ denominator }}) as bigint)
+{%- endmacro %}
+
 {% macro days_between(first_day, last_day) -%}
     {#- One row a day, both ends included, in column `day`. -#}
     {{ return(adapter.dispatch('days_between')(first_day, last_day)) }}

@@ -30,10 +30,10 @@
             {%- for name, type in columns %}
             cast(null as {{ type }}) as {{ name }},
             {%- endfor %}
-            cast(null as varchar) as _source_object,
+            cast(null as string) as _source_object,
             cast(null as bigint) as _source_row,
-            cast(null as varchar) as _row_id,
-            cast(null as varchar) as _uri
+            cast(null as string) as _row_id,
+            cast(null as string) as _uri
         where 1 = 0
         {%- if releases %}
         union all by name
@@ -60,10 +60,10 @@
         {{ 'union all' if not loop.last }}
         {%- else %}
         select
-            cast(null as varchar) as _uri,
-            cast(null as varchar) as _partition,
-            cast(null as varchar) as _delivery,
-            cast(null as varchar) as _contract
+            cast(null as string) as _uri,
+            cast(null as string) as _partition,
+            cast(null as string) as _delivery,
+            cast(null as string) as _contract
         where 1 = 0
         {%- endfor %}
     ) as releases

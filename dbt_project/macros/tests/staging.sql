@@ -43,7 +43,7 @@
     union all
     select
         'casts failed' as problem,
-        cast(sum(cast_failures) as varchar) as place
+        cast(sum(cast_failures) as string) as place
     from staged
     having coalesce(sum(cast_failures), 0) > {{ cast_failures }}
 {%- endtest %}

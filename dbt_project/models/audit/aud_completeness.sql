@@ -22,7 +22,7 @@ partitions as (
         'dataset' as subject_type,
         expected.dataset as subject,
         expected.department,
-        cast(null as varchar) as area_code,
+        cast(null as string) as area_code,
         expected.partition as period,
         case
             when releases.released = 1 then 'assessed'

@@ -39,7 +39,7 @@ dim_date as (
         *,
         cast(
             sum(case when is_workday then 1 else 0 end)
-                over (order by day rows between unbounded preceding and current row)
+                over (order by day nulls last rows between unbounded preceding and current row)
             as integer
         ) as workday_number
     from judged

@@ -1,7 +1,10 @@
 with versions as (
     select
         *,
-        row_number() over (partition by uscc order by _partition desc, _row_id desc) as newest,
+        row_number() over (
+            partition by uscc
+            order by _partition desc nulls last, _row_id desc nulls last
+        ) as newest,
         min(_partition) over (partition by uscc) as first_partition,
         max(_partition) over (partition by uscc) as last_partition
     from {{ ref('stg_market__enterprises') }}

@@ -13,7 +13,10 @@ with seen as (
 versions as (
     select
         *,
-        row_number() over (partition by person_key order by _partition desc, _row_id desc) as newest,
+        row_number() over (
+            partition by person_key
+            order by _partition desc nulls last, _row_id desc nulls last
+        ) as newest,
         min(_partition) over (partition by person_key) as first_partition
     from seen
 ),

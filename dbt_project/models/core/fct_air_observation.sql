@@ -6,7 +6,10 @@ stations as (
     select
         station_code,
         district,
-        row_number() over (partition by station_code order by _partition desc, _row_id desc) as newest
+        row_number() over (
+            partition by station_code
+            order by _partition desc nulls last, _row_id desc nulls last
+        ) as newest
     from {{ ref('stg_environment__air_quality') }}
 ),
 

@@ -2,7 +2,10 @@
 with versions as (
     select
         *,
-        row_number() over (partition by survey_no order by _partition desc, _row_id desc) as newest
+        row_number() over (
+            partition by survey_no
+            order by _partition desc nulls last, _row_id desc nulls last
+        ) as newest
     from {{ ref('stg_hotline__satisfaction') }}
 ),
 

@@ -1,7 +1,10 @@
 with reports as (
     select
         *,
-        row_number() over (partition by ticket_no order by _partition desc, _row_id desc) as newest
+        row_number() over (
+            partition by ticket_no
+            order by _partition desc nulls last, _row_id desc nulls last
+        ) as newest
     from {{ ref('stg_hotline__tickets') }}
 ),
 
@@ -10,7 +13,7 @@ surveys as (
         *,
         row_number() over (
             partition by ticket_no
-            order by surveyed_at desc, _partition desc, _row_id desc
+            order by surveyed_at desc nulls last, _partition desc nulls last, _row_id desc nulls last
         ) as newest
     from {{ ref('stg_hotline__satisfaction') }}
     where reached

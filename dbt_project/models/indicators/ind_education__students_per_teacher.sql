@@ -1,7 +1,7 @@
 with schools as (
     select
         area_code,
-        cast(cast(school_year as varchar) || '-01-01' as date) as day,
+        cast(cast(school_year as string) || '-01-01' as date) as day,
         students,
         teachers
     from {{ ref('dim_school') }}

@@ -11,7 +11,7 @@ from typing import Any
 from dbt.adapters.duckdb.plugins import BasePlugin  # noqa: TID253
 from duckdb import DuckDBPyConnection
 
-from cityledger.lifecycle.dbt_session import hmac_pads
+from cityledger.lifecycle.pseudonyms import hmac_pads
 from cityledger.settings import Settings
 from cityledger.storage import duck
 

@@ -36,7 +36,12 @@ class ModelLineage(NamedTuple):
 
 
 def invoke(
-    command: Sequence[str], *, project_dir: Path, target_dir: Path, environment: Mapping[str, str]
+    command: Sequence[str],
+    *,
+    project_dir: Path,
+    target_dir: Path,
+    environment: Mapping[str, str],
+    target: str = "lake",
 ) -> tuple[ModelResult, ...]:
     """Run dbt in this process and return what became of each node.
 
@@ -45,6 +50,7 @@ def invoke(
         project_dir: dbt project. Without a ``profiles.yml`` of its own it uses the house's.
         target_dir: For compiled SQL, artefacts and the partial parse that makes repeats quick.
         environment: Variables that the profile and the macros read; restored afterwards.
+        target: Output of the profile: ``lake`` (DuckDB) or ``spark``.
 
     Raises:
         CityLedgerError: dbt failed; names the first node that did.
@@ -56,7 +62,7 @@ def invoke(
     results.unlink(missing_ok=True)
     options = [
         *("--project-dir", str(project_dir), "--profiles-dir", str(_profiles_dir(project_dir))),
-        *("--target-path", str(target_dir), "--log-path", str(target_dir)),
+        *("--target", target, "--target-path", str(target_dir), "--log-path", str(target_dir)),
         *("--log-level", "none", "--log-level-file", "none", "--no-version-check"),
         *("--no-send-anonymous-usage-stats", "--no-use-colors"),
     ]
@@ -148,9 +154,9 @@ def _results(path: Path) -> Iterator[ModelResult]:
 
 
 def _layer(result: Mapping[str, Any]) -> str:
-    """The lake's schema, from the relation's quoted name: ``"lake"."core"."dim_area"``."""
-    parts = (result.get("relation_name") or "").replace('"', "").split(".")
-    return parts[1] if len(parts) == 3 else ""
+    """The schema, from the relation's name: ``"lake"."core"."dim_area"``, ``core.dim_area``."""
+    *_, schema, _ = ["", *re.sub(r'["`]', "", result.get("relation_name") or "").split(".")]
+    return schema
 
 
 def _without_values(message: str) -> str:

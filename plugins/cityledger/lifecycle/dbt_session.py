@@ -7,18 +7,15 @@ compiled SQL nor a log of dbt ever holds one.
 
 from __future__ import annotations
 
-import hashlib
 from typing import Any
 
 # dbt-duckdb asks for a subclass of its own base; only dbt itself ever imports this module.
 from dbt.adapters.duckdb.plugins import BasePlugin  # noqa: TID253
 from duckdb import DuckDBPyConnection
-from pydantic import SecretStr
 
+from cityledger.lifecycle.pseudonyms import hmac_pads
 from cityledger.settings import Settings, stack_file
 from cityledger.storage import duck
-
-_BLOCK = 64  # bytes of a SHA-256 block
 
 
 class Plugin(BasePlugin):
@@ -38,19 +35,6 @@ class Plugin(BasePlugin):
         if key is not None:
             for name, pad in hmac_pads(key).items():
                 cursor.execute(f"SET VARIABLE {name} = unhex('{pad.hex()}')")
-
-
-def hmac_pads(key: SecretStr) -> dict[str, bytes]:
-    """Inner and outer pad of HMAC-SHA-256 (RFC 2104), as session variables.
-
-    DuckDB has SHA-256 but no HMAC; with the pads ready, SQL can finish the construction.
-    """
-    raw = key.get_secret_value().encode()
-    block = (hashlib.sha256(raw).digest() if len(raw) > _BLOCK else raw).ljust(_BLOCK, b"\0")
-    return {
-        "pseudonym_inner": bytes(byte ^ 0x36 for byte in block),
-        "pseudonym_outer": bytes(byte ^ 0x5C for byte in block),
-    }
 
 
 def _settings() -> Settings:

@@ -1,0 +1,131 @@
+"""The session with the engine that one build uses."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from pydantic import SecretStr
+
+from cityledger.errors import CityLedgerError, Exit, UnavailableError
+from cityledger.lifecycle.pseudonyms import hmac_pads
+from cityledger.settings import Settings
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+# The same as in dbt_project/profiles.yml: dbt shares this session only if they agree.
+OPTIONS: Mapping[str, str] = {
+    "spark.sql.session.timeZone": "UTC",
+    "spark.sql.timestampType": "TIMESTAMP_NTZ",
+    "spark.sql.ansi.enabled": "true",
+}
+PADS_VIEW = "pseudonym_pads"
+_DRIVER_LIMIT = 100_000  # rows that a query may bring here; tables stay on the engine
+
+
+class Engine:
+    """One open session.
+
+    Args:
+        spark: The session.
+    """
+
+    def __init__(self, spark: SparkSession) -> None:
+        self.spark = spark
+
+    def rows(self, query: str) -> list[tuple[Any, ...]]:
+        """The result of a small query.
+
+        Raises:
+            CityLedgerError: the engine refused the query, or the result is a table rather than a
+                figure (``engine_refused``).
+        """
+        try:
+            found = self.spark.sql(query).limit(_DRIVER_LIMIT + 1).collect()
+        except Exception as error:
+            raise refused(error) from error
+        if len(found) > _DRIVER_LIMIT:
+            raise CityLedgerError(
+                f"a query gave more than {_DRIVER_LIMIT} rows",
+                fix="aggregate on the engine",
+                code="engine_refused",
+            )
+        return [tuple(row) for row in found]
+
+    def columns(self, table: str) -> dict[str, str]:
+        """Column → type as the engine spells it, in order."""
+        try:
+            fields = self.spark.sql(f"SELECT * FROM {table}").schema.fields
+        except Exception as error:
+            raise refused(error) from error
+        return {field.name: field.dataType.simpleString() for field in fields}
+
+
+@contextmanager
+def open_engine(settings: Settings, key: SecretStr) -> Iterator[Engine]:
+    """Connect, and give the session the pads of the pseudonym key as a temporary view.
+
+    The pads travel as data of this session: no statement, file or setting on the engine holds them.
+
+    Raises:
+        CityLedgerError: the engine's address is missing or no address (``spark_not_configured``).
+        UnavailableError: the engine does not answer (``spark_unavailable``).
+    """
+    address = engine_address(settings)
+    with warnings.catch_warnings():
+        # pyspark warns of pandas 3 when it is imported; nothing here uses pandas on Spark.
+        warnings.simplefilter("ignore", FutureWarning)
+        from pyspark.sql import SparkSession
+
+    builder = SparkSession.builder.remote(address)
+    for name, value in OPTIONS.items():
+        builder = builder.config(name, value)
+    try:
+        spark = builder.create()
+        spark.sql("SELECT 1").collect()
+    except Exception as error:
+        raise UnavailableError(
+            f"the engine does not answer: {type(error).__name__}",
+            where="CITYLEDGER_SPARK_REMOTE",
+            fix="check that its Spark Connect server runs and can be reached from here",
+            code="spark_unavailable",
+        ) from error
+    try:
+        pads = hmac_pads(key)
+        spark.createDataFrame(
+            [tuple(pads.values())], ", ".join(f"{name} binary" for name in pads)
+        ).createOrReplaceTempView(PADS_VIEW)
+        yield Engine(spark)
+    finally:
+        spark.stop()
+
+
+def refused(error: Exception) -> CityLedgerError:
+    """What the engine said, without the values that it may quote."""
+    condition = getattr(error, "getCondition", lambda: None)()
+    return CityLedgerError(
+        f"the engine refused a query: {condition or type(error).__name__}",
+        fix="read the engine's own log",
+        code="engine_refused",
+    )
+
+
+def engine_address(settings: Settings) -> str:
+    """``sc://host:port`` of the engine; it may hold a token.
+
+    Raises:
+        CityLedgerError: it is missing or no such address.
+    """
+    remote = settings.spark_remote.get_secret_value() if settings.spark_remote else ""
+    if not remote.startswith("sc://"):
+        raise CityLedgerError(
+            "there is no address of a Spark Connect engine",
+            where="CITYLEDGER_SPARK_REMOTE",
+            fix="set it to sc://host:port, or unset CITYLEDGER_ENGINE to use DuckDB",
+            code="spark_not_configured",
+            exit_code=Exit.USAGE,
+        )
+    return remote
