@@ -8,7 +8,7 @@ SCALE  ?= 1
 SEED   ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lock demo up down status test lint format unit bench bench-compare realdata clean
+.PHONY: help setup lock demo up down status test lint format unit bench bench-compare realdata drill clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -61,10 +61,13 @@ format: setup ## Put style right where a tool can
 	$(BIN)/sqlfluff fix --disable-progress-bar dbt_project
 
 test: lint ## Everything that CI checks: lint, then all tests on real local servers
-	$(BIN)/pytest -m "not realdata and not benchmark" -n 2 --dist loadfile
+	$(BIN)/pytest -m "not realdata and not benchmark and not drill" -n 2 --dist loadfile
 
 unit: setup ## The quick tests only (no servers)
 	$(BIN)/pytest tests/unit tests/conventions
+
+drill: setup ## Lose a whole installation with Airflow and restore it from its backup (10 minutes)
+	$(BIN)/pytest -m drill tests/operations
 
 realdata: setup ## Run the real extracts beside the project (../shared/realdata) through the DAGs
 	$(BIN)/pytest -m realdata tests/realdata
