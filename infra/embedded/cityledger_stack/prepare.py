@@ -9,15 +9,18 @@ from __future__ import annotations
 from cityledger.settings import Settings, get_settings
 from cityledger.storage.database import Database
 from cityledger.storage.objects import ObjectStore
+from cityledger.storage.privileges import grant
 
 
 def prepare(settings: Settings) -> None:
-    """Create or migrate the tables and create the buckets; harmless when done already.
+    """Create or migrate the tables, grant rights on them, create the buckets; may be repeated.
 
     Raises:
         UnavailableError: The database or the object store does not answer.
     """
-    Database.from_settings(settings).migrate()
+    database = Database.from_settings(settings)
+    database.migrate()
+    grant(database)
     ObjectStore.from_settings(settings).ensure_buckets()
 
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from cityledger.errors import UnavailableError
+from cityledger.storage.buckets import Identity
 
+from cityledger_stack.identities import seaweed_config, variables
 from cityledger_stack.ports import LOOPBACK, pick
 from cityledger_stack.processes import MARKER, Command, clean_env
 from cityledger_stack.servers import Server
@@ -68,6 +71,9 @@ class SeaweedFS(Server):
         internal_secret: Signs the requests between its own listeners: without it, any local
             user could read and delete files through the filer and volume ports, past S3's
             access keys and object lock.
+        identities: Access and secret key of those who may do less than the administrator, whose
+            keys the two fields above are.
+        bucket_prefix: What the names of the buckets begin with that those may use.
         marker: The stack's home, by which a leftover process is recognised.
         volume_mb: Size of a volume file. Every bucket takes some volumes, and the disk has room for
             so many of them: who makes hundreds of buckets needs small ones.
@@ -78,6 +84,8 @@ class SeaweedFS(Server):
     access_key: str
     secret_key: str
     internal_secret: str
+    identities: Mapping[Identity, tuple[str, str]] = field(default_factory=dict)
+    bucket_prefix: str = ""
     marker: str = ""
     volume_mb: int = 128
     name: str = "s3"
@@ -88,6 +96,9 @@ class SeaweedFS(Server):
 
     def prepare(self) -> None:
         self.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if self.identities:
+            config = seaweed_config(bucket_prefix=self.bucket_prefix)
+            self._config.write_text(json.dumps(config, indent=1), "utf-8")
         self.after_death()
 
     def command(self) -> Command:
@@ -110,6 +121,7 @@ class SeaweedFS(Server):
                 *listeners,
                 "-s3.port.iceberg=0",
                 "-s3.port.lance=0",
+                *((f"-s3.config={self._config}",) if self.identities else ()),
                 "-s3.iam=false",
                 "-s3.autoCreateBucket=false",
                 "-s3.allowDeleteBucketNotEmpty=false",
@@ -139,8 +151,18 @@ class SeaweedFS(Server):
             for path in _SOCKET_DIR.glob(f"seaweedfs-*-{port}.sock"):
                 path.unlink(missing_ok=True)
 
+    @property
+    def _config(self) -> Path:
+        return self.data_dir.with_name(f"{self.data_dir.name}-identities.json")
+
     def _secrets(self) -> dict[str, str]:
+        keys = {
+            variable: value
+            for identity, pair in self.identities.items()
+            for variable, value in zip(variables(identity), pair, strict=True)
+        }
         return {
+            **keys,
             "AWS_ACCESS_KEY_ID": self.access_key,
             "AWS_SECRET_ACCESS_KEY": self.secret_key,
             "WEED_ADMIN_PASSWORD": self.internal_secret,

@@ -172,7 +172,9 @@ def _migrate(database: Database) -> None:
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS))
     with database.lock("migrate"), database.begin() as connection:
-        connection.execute(text(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}"))
+        # Whoever may not make schemas is refused even where there is nothing to make.
+        if connection.scalar(text(f"SELECT to_regnamespace('{SCHEMA}')")) is None:
+            connection.execute(text(f"CREATE SCHEMA {SCHEMA}"))
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
 
