@@ -10,13 +10,18 @@ from contextlib import closing, contextmanager
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, text
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError, ProgrammingError
 
-from cityledger.errors import UnavailableError
+from cityledger.errors import CityLedgerError, UnavailableError
 from cityledger.settings import Settings
 from cityledger.storage.address import DatabaseAddress
 from cityledger.storage.outages import database_error
-from cityledger.storage.schema_version import MIGRATIONS, check_not_newer, check_versions
+from cityledger.storage.schema_version import (
+    MIGRATIONS,
+    check_not_newer,
+    check_versions,
+    revisions,
+)
 from cityledger.storage.tables import SCHEMA
 
 _LOCK_NOT_AVAILABLE = "55P03"
@@ -176,7 +181,22 @@ def _migrate(database: Database) -> None:
         if connection.scalar(text(f"SELECT to_regnamespace('{SCHEMA}')")) is None:
             connection.execute(text(f"CREATE SCHEMA {SCHEMA}"))
         config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+        try:
+            command.upgrade(config, "head")
+        except (ProgrammingError, IntegrityError) as error:
+            raise _not_migrated(error, database.address) from error
+
+
+def _not_migrated(error: DBAPIError, address: DatabaseAddress) -> CityLedgerError:
+    # The first line names what is in the way; the statement and its values are left out.
+    told = str(error.orig).splitlines()[0]
+    return CityLedgerError(
+        f"the tables could not be brought to version {revisions()[-1]}: {told}",
+        where=f"{address.host}:{address.port}/{address.database}",
+        fix="somebody changed them by hand or applied a migration in part: undo that (compare with "
+        "a fresh database), then run again; nothing was changed",
+        code="migration_failed",
+    )
 
 
 def _check_clock(database_now: float | None) -> None:
