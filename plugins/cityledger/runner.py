@@ -51,6 +51,7 @@ from cityledger.records import (
     Validation,
 )
 from cityledger.settings import Settings, get_settings
+from cityledger.storage.copies import LandedCopies
 from cityledger.storage.database import Database
 from cityledger.storage.objects import LANDING, VALIDATED, ObjectStore
 from cityledger.storage.outages import explained
@@ -98,6 +99,7 @@ class Runner:
         self.journal = Journal(self.database)
         self.scores = ScoreBook(self.database, settings.contracts_dir)
         self.store = ObjectStore.from_settings(settings)
+        self._copies = LandedCopies(settings.spool_dir / "landed")
         self.emitter = Emitter.from_settings(settings)
         self._contracts: dict[str, Contract] = {}
 
@@ -169,6 +171,9 @@ class Runner:
                     receipt = land(extraction, contract, store=self.store)
                     self.journal.save_receipt(receipt)
                     attempt.status = "skipped" if receipt.delivery in known else "success"
+                    if receipt.delivery not in known:
+                        for file in extraction.files:
+                            self._copies.keep(file.path, file.sha256)
                     attempt.delivery = receipt.delivery
                     attempt.outputs = [object_data(one) for one in receipt.objects]
                     attempt.detail = receipt.model_dump(mode="json", include={"sequence"})
@@ -298,6 +303,7 @@ class Runner:
                     contract,
                     suite,
                     store=self.store,
+                    copies=self._copies,
                     corrections=amendments.corrections,
                 ),
                 store=self.store,
@@ -316,6 +322,8 @@ class Runner:
             if by is not None:
                 validating.detail = {**validating.detail, "replayed_by": by}
             validating.outputs = _validated(validation, contract)
+        for one in receipt.objects:
+            self._copies.drop(one.sha256)
         return validation
 
     @patiently

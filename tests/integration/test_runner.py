@@ -13,7 +13,7 @@ import pytest
 from cityledger.cli.main import app
 from cityledger.contracts.rectification import Rectification
 from cityledger.demo.generate.generator import generate, key_path, redeliver
-from cityledger.errors import BadInputError, Exit
+from cityledger.errors import BadInputError, Exit, UnavailableError
 from cityledger.ledger.catalog import Catalog
 from cityledger.ledger.graph import LineageGraph
 from cityledger.ledger.lineage import Origin, Parent
@@ -91,6 +91,21 @@ def test_the_spool_is_empty_afterwards(runner: Runner) -> None:
     runner.extract_land(DATASET, PARTITION)
     runner.parse_validate(DATASET, PARTITION)
     assert [path for path in runner.settings.spool_dir.rglob("*") if path.is_file()] == []
+
+
+def test_a_damaged_copy_of_a_landed_file_is_read_from_the_store(runner: Runner) -> None:
+    """A disk that flips a bit between landing and judging would change what is published."""
+    runner.extract_land(DATASET, PARTITION)
+    (copy,) = [path for path in runner.settings.spool_dir.rglob("*") if path.is_file()]
+    whole = copy.read_bytes()
+    copy.write_bytes(whole[:-9])
+    with pytest.raises(UnavailableError) as caught:
+        runner.parse_validate(DATASET, PARTITION)
+    assert caught.value.code == "copy_damaged"
+    again = runner.parse_validate(DATASET, PARTITION)
+    assert again.inputs[0].size == len(whole)
+    assert again.accounting.validated > 0
+    assert statuses(runner, Stage.VALIDATE) == ["failure", "success"]
 
 
 def test_every_stage_tells_the_ledger_which_versions_it_touched(runner: Runner) -> None:

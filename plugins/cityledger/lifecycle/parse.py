@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from functools import partial
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -19,6 +20,7 @@ from cityledger.lifecycle.row_ids import row_ids
 from cityledger.records import Correction, LandedObject, Receipt
 
 if TYPE_CHECKING:
+    from cityledger.storage.copies import LandedCopies, Open
     from cityledger.storage.objects import ObjectStore
     from quality_checks.suite import Suite
 
@@ -36,6 +38,7 @@ def parse(
     suite: Suite,
     *,
     store: ObjectStore,
+    copies: LandedCopies | None = None,
     corrections: tuple[Correction, ...] = (),
 ) -> Parse:
     """Read a landed delivery by its contract.
@@ -45,13 +48,15 @@ def parse(
         contract: Columns, layout, header texts, drift policy.
         suite: Types the text (``Suite.read``).
         store: Where the objects are.
+        copies: Of objects that this machine has just landed.
         corrections: Their rows take the place of the rows handed in, under the same row ids.
 
     Returns:
         Batches to iterate once; errors of the input are raised while iterating. Afterwards
         ``summary()`` tells where every record went.
     """
-    return Parse(receipt, contract, suite, store, CorrectedRows(corrections, contract, store))
+    opened = store.open if copies is None else partial(copies.open, otherwise=store.open)
+    return Parse(receipt, contract, suite, opened, CorrectedRows(corrections, contract, store))
 
 
 class Parse:
@@ -62,12 +67,12 @@ class Parse:
         receipt: Receipt,
         contract: Contract,
         suite: Suite,
-        store: ObjectStore,
+        opened: Open,
         corrected: CorrectedRows,
     ) -> None:
         self._corrected = corrected
         self._receipt, self._contract = receipt, contract
-        self._suite, self._store = suite, store
+        self._suite, self._open = suite, opened
         self._parsed = 0
         self._rejects: Counter[str] = Counter()
         self._totals: list[dict[str, str]] = []
@@ -109,7 +114,7 @@ class Parse:
     def _texts(self) -> Iterator[tuple[pl.DataFrame, pl.DataFrame]]:
         number = 0
         for landed in self._receipt.objects:
-            with self._store.open(landed) as stream:
+            with self._open(landed) as stream:
                 for member in read_chunks(stream, landed.name, landed.size, self._contract):
                     number += 1
                     source = _source_uri(landed, member.name)
