@@ -73,7 +73,14 @@ _STATIC = {
 
 
 def environment(
-    layout: Layout, credentials: Credentials, *, port: int, database_url: str, marker: str
+    layout: Layout,
+    credentials: Credentials,
+    *,
+    port: int,
+    database_url: str,
+    marker: str,
+    queue: Mapping[str, str] | None = None,
+    addresses: Iterable[str] = (),
 ) -> dict[str, str]:
     """The environment of every Airflow process.
 
@@ -83,10 +90,12 @@ def environment(
         port: Of the api-server.
         database_url: Of Airflow's own database.
         marker: The stack's home under `cityledger_stack.processes.MARKER`.
+        queue: Settings of the queue that replace those of tasks on this machine.
+        addresses: More addresses that are reached without a proxy.
 
     Variables that the caller's environment sets (``AIRFLOW__…``, ``CITYLEDGER_…``) win.
     """
-    slots = str(max(2, min(8, 2 * (os.cpu_count() or 1))))
+    slots = str(task_slots())
     address = f"http://{LOOPBACK}:{port}"
     options = {
         **_STATIC,
@@ -104,7 +113,9 @@ def environment(
         "API_AUTH__JWT_SECRET": credentials.airflow_jwt,
         "DATABASE__SQL_ALCHEMY_CONN": database_url,
         "LOGGING__BASE_LOG_FOLDER": str(layout.airflow / "logs"),
+        **(queue or {}),
     }
+    direct = (os.environ.get("NO_PROXY"), LOOPBACK, "localhost", *addresses)
     return {
         **clean_env(),
         "HOME": str(layout.home),
@@ -117,9 +128,14 @@ def environment(
         **{f"AIRFLOW__{name}": value for name, value in options.items()},
         **_passed_on(os.environ),
         "CITYLEDGER_HOME": str(layout.home),
-        "NO_PROXY": ",".join(filter(None, (os.environ.get("NO_PROXY"), LOOPBACK, "localhost"))),
+        "NO_PROXY": ",".join(filter(None, direct)),
         MARKER: marker,
     }
+
+
+def task_slots() -> int:
+    """How many tasks run at once."""
+    return max(2, min(8, 2 * (os.cpu_count() or 1)))
 
 
 def passwords_file(layout: Layout) -> Path:

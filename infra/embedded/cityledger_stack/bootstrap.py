@@ -10,20 +10,35 @@ from cityledger.settings import Settings
 from psycopg import sql
 from pydantic import SecretStr
 
-from cityledger_stack import airflow
+from cityledger_stack import airflow, celery
 from cityledger_stack.credentials import Credentials, load_or_create
 from cityledger_stack.layout import Layout, postgres_place, write_private
-from cityledger_stack.plan import AIRFLOW, AIRFLOW_PARTS, DATABASE, OBJECTS, PSEUDONYM_KEY
+from cityledger_stack.plan import (
+    AIRFLOW,
+    AIRFLOW_PARTS,
+    DATABASE,
+    LOGS_PART,
+    OBJECTS,
+    PSEUDONYM_KEY,
+    Plan,
+)
 from cityledger_stack.ports import LOOPBACK, pick
 from cityledger_stack.postgres import Postgres
 from cityledger_stack.processes import Child, spawn
+from cityledger_stack.redis import Redis
 from cityledger_stack.seaweed import SeaweedFS, pick_ports
 from cityledger_stack.state import StackState
 
 if TYPE_CHECKING:
     from cityledger_stack.supervisor import Supervisor
 
-DEFAULT_PORTS = {"postgres": 55432, "s3": 8333, "api-server": 8080}
+DEFAULT_PORTS = {
+    "postgres": 55432,
+    "s3": 8333,
+    "api-server": 8080,
+    "redis": 6379,
+    LOGS_PART: 8793,
+}
 _AIRFLOW_START = 180.0  # seconds; a cold disk and two busy cores
 
 
@@ -40,6 +55,8 @@ def start(supervisor: Supervisor) -> None:
     supervisor.say("starting database and object store")
     if plan.runs_s3:
         supervisor.launch(_object_store(layout, credentials, ports))
+    if plan.runs_broker:
+        supervisor.launch(_broker(layout, credentials, ports))
     if plan.runs_postgres:
         database = _database(layout, credentials, ports["postgres"])
         supervisor.launch(database)
@@ -51,6 +68,8 @@ def start(supervisor: Supervisor) -> None:
     migration = _start_airflow_migration(supervisor, credentials, database, ports)
     if plan.runs_s3:
         supervisor.await_healthy("s3")
+    if plan.runs_broker:
+        supervisor.await_healthy("redis")
     supervisor.say("preparing tables and buckets")
     _prepare_platform(layout, urls)
     if plan.runs_airflow:
@@ -61,7 +80,8 @@ def choose_ports(supervisor: Supervisor) -> dict[str, int]:
     """Ports for the embedded parts: last time's, else the defaults, else any free ones."""
     known = StackState.load(supervisor.layout.state.with_name("ports.json")).ports
     ports: dict[str, int] = {}
-    for part in ("postgres", "api-server"):
+    queue = ("redis", LOGS_PART) if supervisor.plan.runs_workers else ()
+    for part in ("postgres", "api-server", *queue):
         wanted = [known[part]] if part in known else []
         ports[part] = pick([*wanted, DEFAULT_PORTS[part]], taken=ports.values())
     s3_known = {name.removeprefix("s3:"): port for name, port in known.items()}
@@ -69,13 +89,13 @@ def choose_ports(supervisor: Supervisor) -> dict[str, int]:
     ports |= {f"s3:{name}": port for name, port in chosen.items()}
     state = supervisor.state
     state.ports = ports
-    shown = {"postgres": ports["postgres"], "s3": chosen["s3"], "api-server": ports["api-server"]}
+    shown = {**ports, "s3": chosen["s3"]}
     state.moved_ports = {
-        part: f"port {DEFAULT_PORTS[part]} is taken, {part} uses {port}"
-        for part, port in shown.items()
-        if port != DEFAULT_PORTS[part] and part in supervisor.plan.embedded()
+        part: f"port {usual} is taken, {part} uses {shown[part]}"
+        for part, usual in DEFAULT_PORTS.items()
+        if part in supervisor.plan.embedded() and shown[part] != usual
     }
-    StackState(ports=ports).save(supervisor.layout.state.with_name("ports.json"))
+    StackState(ports={**known, **ports}).save(supervisor.layout.state.with_name("ports.json"))
     return ports
 
 
@@ -88,6 +108,15 @@ def _object_store(layout: Layout, credentials: Credentials, ports: dict[str, int
         access_key=credentials.s3_access_key,
         secret_key=credentials.s3_secret_key,
         internal_secret=credentials.s3_internal,
+        marker=str(layout.home),
+    )
+
+
+def _broker(layout: Layout, credentials: Credentials, ports: dict[str, int]) -> Redis:
+    return Redis(
+        data_dir=layout.redis,
+        port=ports["redis"],
+        password=credentials.redis,
         marker=str(layout.home),
     )
 
@@ -155,7 +184,29 @@ def _airflow_env(
         port=ports["api-server"],
         database_url=supervisor.plan.airflow_database_url or own,
         marker=str(supervisor.layout.home),
+        queue=_queue(supervisor, credentials, ports),
+        addresses=_worker_addresses(supervisor.plan),
     )
+
+
+def _queue(
+    supervisor: Supervisor, credentials: Credentials, ports: dict[str, int]
+) -> dict[str, str]:
+    plan = supervisor.plan
+    if not plan.runs_workers:
+        return {}
+    url = plan.broker_url or _broker(supervisor.layout, credentials, ports).url
+    return celery.options(
+        broker_url=url,
+        workers=plan.workers,
+        slots=airflow.task_slots(),
+        log_port=ports[LOGS_PART],
+    )
+
+
+def _worker_addresses(plan: Plan) -> tuple[str, ...]:
+    numbers = range(1, plan.workers + 1) if plan.runs_workers else ()
+    return tuple(celery.loopback_of(number) for number in numbers)
 
 
 def _start_airflow_migration(
@@ -194,7 +245,13 @@ def _start_airflow(
     env = _airflow_env(supervisor, credentials, ports)
     for name in AIRFLOW_PARTS:
         supervisor.launch(airflow.AirflowPart(name, layout, env, ports["api-server"]))
-    for name in AIRFLOW_PARTS:
+    plan = supervisor.plan
+    if plan.runs_workers:
+        addresses = _worker_addresses(plan)
+        supervisor.launch(celery.WorkerLogs(addresses, ports[LOGS_PART], layout, env))
+        for number in range(1, plan.workers + 1):
+            supervisor.launch(celery.Worker(number, layout, env))
+    for name in (*AIRFLOW_PARTS, *plan.worker_parts()):
         supervisor.await_healthy(name, timeout=_AIRFLOW_START)
 
 

@@ -50,6 +50,7 @@ class Credentials:
     airflow_api: str
     airflow_fernet: str
     pseudonym_key: str
+    redis: str
 
     def __repr__(self) -> str:
         return "Credentials(…)"

@@ -59,6 +59,10 @@ class Layout:
         return self.home / "s3"
 
     @property
+    def redis(self) -> Path:
+        return self.home / "redis"
+
+    @property
     def postgres_dirs(self) -> tuple[Path, Path]:
         """Where the database may lie: in the home, or outside when that cannot be reached."""
         digest = hashlib.sha256(str(self.home).encode()).hexdigest()[:12]

@@ -14,9 +14,17 @@ import psutil
 from cityledger.errors import BadInputError, UnavailableError
 from cityledger.settings import Settings, get_settings, home_dir
 
-from cityledger_stack import airflow, orphans
+from cityledger_stack import airflow, celery, orphans
 from cityledger_stack.layout import Layout, is_locked
-from cityledger_stack.plan import PARTS, Plan
+from cityledger_stack.plan import (
+    AIRFLOW_PARTS,
+    BROKER_PART,
+    LOGS_PART,
+    PARTS,
+    Plan,
+    wanted_workers,
+    worker_name,
+)
 from cityledger_stack.processes import Identity
 from cityledger_stack.state import PartState, StackState
 
@@ -68,19 +76,26 @@ class StackInfo:
 
 
 def up(
-    *, wait: bool = True, on_progress: Progress | None = None, airflow: bool = True
+    *,
+    wait: bool = True,
+    on_progress: Progress | None = None,
+    airflow: bool = True,
+    workers: int | None = None,
 ) -> StackInfo:
     """Start the embedded stack; a running one is left as it is.
 
     It is started anew only when other parts are wanted than those that run: Airflow as well, or a
-    part that the environment has made external or embedded meanwhile.
+    part that the environment has made external or embedded meanwhile, or another number of workers.
 
     Args:
         wait: Return when every part answers (else as soon as the supervisor runs).
         on_progress: Called with a short sentence whenever the start moves on.
         airflow: False starts only what the command line needs.
+        workers: Celery workers that run the tasks, 0 for none. None leaves a running stack as it
+            is, and otherwise asks the environment (``CITYLEDGER_WORKERS``).
 
     Raises:
+        BadInputError: The number of workers is not usable.
         UnavailableError: A part does not start; the message names its log.
     """
     begun = time.monotonic()
@@ -89,14 +104,15 @@ def up(
     layout.create(settings.drop_dir, settings.spool_dir)
     tell = on_progress or (lambda _phase: None)
     state = _running_state(layout)
-    if state is not None and _embedded(state) != _wanted(state, airflow=airflow):
+    plan = _plan(state, airflow=airflow, workers=workers)
+    if state is not None and _embedded(state) != set(plan.embedded()):
         tell("restarting: other parts are wanted now")
         down()
         state = None
     already = state is not None
     if not already:
         tell("starting the supervisor")
-        _spawn_supervisor(layout, airflow=airflow)
+        _spawn_supervisor(layout, plan)
     if wait:
         _await_ready(layout, tell)
     get_settings.cache_clear()
@@ -147,7 +163,7 @@ def status() -> list[PartStatus]:
         external = Plan.from_environment(airflow=True).external()
         return [_absent(name, external.get(name)) for name in PARTS]
     answers = _health(state)
-    return [_seen(name, state.parts[name], answers) for name in PARTS if name in state.parts]
+    return [_seen(name, part, answers) for name, part in _in_order(state)]
 
 
 def is_running() -> bool:
@@ -201,17 +217,32 @@ def _embedded(state: StackState) -> set[str]:
     return {name for name, part in state.parts.items() if not part.external}
 
 
-def _wanted(state: StackState, *, airflow: bool) -> set[str]:
-    # A caller that can do without Airflow does not take it away from others.
-    plan = Plan.from_environment(airflow=airflow or state.airflow)
-    return set(plan.embedded())
+def _plan(state: StackState | None, *, airflow: bool, workers: int | None) -> Plan:
+    if workers is None:
+        workers = wanted_workers(os.environ)
+    if state is not None:
+        # A caller that can do without Airflow or workers does not take them away from others.
+        airflow = airflow or state.airflow
+        workers = state.workers if workers is None else workers
+    return Plan.from_environment(airflow=airflow, workers=workers or 0)
 
 
-def _spawn_supervisor(layout: Layout, *, airflow: bool) -> None:
+def _in_order(state: StackState) -> list[tuple[str, PartState]]:
+    return sorted(state.parts.items(), key=lambda part: _place(part[0]))
+
+
+def _place(name: str) -> tuple[int, str]:
+    # What others run is noted first; readers look for parts where they start.
+    servers = ("postgres", "s3", BROKER_PART, *AIRFLOW_PARTS, LOGS_PART)
+    return (servers.index(name) if name in servers else len(servers), name)
+
+
+def _spawn_supervisor(layout: Layout, plan: Plan) -> None:
     words = [sys.executable, "-m", "cityledger_stack.supervisor", "--home", str(layout.home)]
+    words += ["--workers", str(plan.workers)]
     with layout.log("supervisor").open("ab") as output:
         subprocess.Popen(  # noqa: S603 - our own words, no shell
-            words if airflow else [*words, "--no-airflow"],
+            words if plan.with_airflow else [*words, "--no-airflow"],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -278,7 +309,9 @@ def _health(state: StackState) -> dict[str, bool]:
     part = state.parts.get("api-server")
     if part is None or part.external or part.state != "running":
         return {}
-    return airflow.health(part.address) or {"api-server": False}
+    names = [worker_name(number) for number in range(1, state.workers + 1)]
+    workers = {name: celery.beats(_layout(), name) for name in names}
+    return {**(airflow.health(part.address) or {"api-server": False}), **workers}
 
 
 def _mark_stopped(layout: Layout) -> None:

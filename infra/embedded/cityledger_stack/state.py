@@ -29,6 +29,7 @@ class StackState:
     Attributes:
         phase: What it is doing, for progress displays.
         ready: Everything has been up at least once.
+        workers: How many Celery workers it runs; none: the scheduler runs the tasks itself.
         error: Why it gave up, when it did (fields of a `CityLedgerError`).
     """
 
@@ -37,6 +38,7 @@ class StackState:
     phase: str = "starting"
     ready: bool = False
     airflow: bool = True
+    workers: int = 0
     error: dict[str, str] | None = None
     ports: dict[str, int] = field(default_factory=dict)
     moved_ports: dict[str, str] = field(default_factory=dict)

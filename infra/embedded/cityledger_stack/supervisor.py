@@ -69,7 +69,7 @@ class Supervisor:
         """
         me = Identity.of(os.getpid())
         self.state.pid, self.state.started = me.pid, me.started
-        self.state.airflow = self.plan.with_airflow
+        self.state.airflow, self.state.workers = self.plan.with_airflow, self.plan.workers
         for part, address in self.plan.external().items():
             self.state.parts[part] = PartState("external", address=address, external=True)
         for part in self.plan.embedded():
@@ -200,10 +200,9 @@ class Supervisor:
     def _stop_all(self) -> None:
         self.state.ready = False
         self._say("stopping")
-        airflow = [one for name, one in self.watched.items() if name in AIRFLOW_PARTS]
-        servers = [one for name, one in self.watched.items() if name not in AIRFLOW_PARTS]
-        self._stop_group(airflow)
-        self._stop_group(servers)
+        clients = {*AIRFLOW_PARTS, *self.plan.worker_parts()}
+        self._stop_group([one for name, one in self.watched.items() if name in clients])
+        self._stop_group([one for name, one in self.watched.items() if name not in clients])
         orphans.end(self.layout)
         self._say("stopped")
 
@@ -240,6 +239,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="cityledger-supervisor", description=__doc__)
     parser.add_argument("--home", type=Path, required=True)
     parser.add_argument("--no-airflow", action="store_true")
+    parser.add_argument("--workers", type=int, default=0)
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     layout = Layout(options.home)
@@ -248,7 +248,8 @@ def main() -> int:
     if lock is None:
         log.info("another supervisor is running")
         return 0
-    supervisor = Supervisor(layout, Plan.from_environment(airflow=not options.no_airflow))
+    plan = Plan.from_environment(airflow=not options.no_airflow, workers=options.workers)
+    supervisor = Supervisor(layout, plan)
 
     def on_signal(_number: int, _frame: FrameType | None) -> None:
         supervisor.stop.set()

@@ -50,6 +50,15 @@ def up(
             "[bold]cityledger run[/].",
         ),
     ] = True,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            help="Run tasks on so many Celery workers behind a Redis queue, as several machines "
+            "would; 0 goes back to tasks under the scheduler. Lasting: "
+            "[bold]CITYLEDGER_WORKERS[/].",
+        ),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Start the embedded stack: PostgreSQL, an S3 object store and Airflow, as local processes.
@@ -59,11 +68,11 @@ def up(
 
     To use a server of your own, set its address; then that part is not started:
     [bold]CITYLEDGER_DATABASE_URL[/], [bold]CITYLEDGER_S3_URL[/], [bold]CITYLEDGER_AIRFLOW_URL[/],
-    [bold]AIRFLOW__DATABASE__SQL_ALCHEMY_CONN[/].
+    [bold]AIRFLOW__DATABASE__SQL_ALCHEMY_CONN[/], [bold]CITYLEDGER_BROKER_URL[/] (with workers).
     """
     console = Console(stderr=True, highlight=False)
     if as_json:
-        info = cityledger_stack.up(wait=wait, airflow=airflow)
+        info = cityledger_stack.up(wait=wait, airflow=airflow, workers=workers)
         typer.echo(json.dumps(_document(info), ensure_ascii=False, indent=2))
         return
     with console.status("starting") as spinner:
@@ -73,7 +82,7 @@ def up(
             if not console.is_terminal:
                 console.print(phase)
 
-        info = cityledger_stack.up(wait=wait, airflow=airflow, on_progress=show)
+        info = cityledger_stack.up(wait=wait, airflow=airflow, workers=workers, on_progress=show)
     _report(info)
 
 
@@ -92,8 +101,8 @@ def logs(
     part: Annotated[
         str | None,
         typer.Argument(
-            help="postgres, s3, api-server, scheduler, dag-processor, triggerer or supervisor; "
-            "all of them when left out."
+            help="postgres, s3, redis, api-server, scheduler, dag-processor, triggerer, "
+            "worker-logs, worker-1 …, or supervisor; all of them when left out."
         ),
     ] = None,
     follow: Annotated[
