@@ -50,8 +50,7 @@ def spooled(tmp_path: Path, data: bytes = LANDED) -> Path:
 
 
 def test_a_kept_copy_is_read_and_a_dropped_one_is_not(copies: LandedCopies, tmp_path: Path) -> None:
-    """A copy that stays unread makes every delivery wait for the store; one left behind is data
-    that nobody looks after."""
+    """A copy that nobody reads makes deliveries wait; one left behind is forgotten data."""
     assert read(copies).startswith(b"store:")
     path = spooled(tmp_path)
     copies.keep(path, REF.sha256)
