@@ -116,6 +116,23 @@ class Settings(BaseSettings):
     ledger_retention_days: int = Field(
         default=3650, ge=1, description="How long the store refuses to delete the log and packs"
     )
+    oidc_issuer: str | None = Field(
+        default=None,
+        description="https:// address of the identity provider; without it, people have accounts"
+        " in Airflow's database",
+    )
+    oidc_client_id: str = Field(default="cityledger", description="Our name at the provider")
+    oidc_client_secret: SecretStr | None = Field(
+        default=None, description="The secret that the provider gave us"
+    )
+    oidc_name_claim: str = Field(
+        default="preferred_username", description="The claim that names a person, for good"
+    )
+    oidc_groups_claim: str = Field(default="groups", description="The claim that lists groups")
+    oidc_groups: dict[str, str] = Field(
+        default_factory=dict,
+        description='Own groups\' roles: {"data-office": "steward", "g7": "department-health"}',
+    )
     threads: int = Field(default_factory=lambda: min(4, os.cpu_count() or 1), ge=1)
     memory_limit_mb: int = Field(default=1024, ge=256, description="Bound for DuckDB, in MiB")
     patience_seconds: float = Field(

@@ -93,7 +93,7 @@ def grant(database: Database) -> tuple[str, ...]:
 def index_tables(connection: Connection) -> list[str]:
     """Tables that follow from the journals and may be changed."""
     names = {"schema": SCHEMA, "versions": _VERSIONS}
-    return [str(name) for name in connection.execute(_INDEX_TABLES, names).scalars()]
+    return list(connection.execute(_INDEX_TABLES, names).scalars())
 
 
 def _exists(connection: Connection, role: str) -> bool:
