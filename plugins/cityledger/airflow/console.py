@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
-from cityledger.people import Person, Role
+from cityledger.airflow.roles import person
 
 if TYPE_CHECKING:
     from airflow.api_fastapi.auth.managers.models.base_user import BaseUser
@@ -13,15 +13,9 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
     from cityledger.console.accounts import Accounts
+    from cityledger.people import Person
 
 PREFIX = "/cityledger"
-
-#: Airflow's roles (simple auth manager and FAB, in lower case) → ours. Whoever is not listed here
-#: or in the file of accounts sees published indicators only: a viewer of DAGs may be anybody.
-_ROLES = {
-    "admin": frozenset({Role.ENGINEER, Role.STEWARD, Role.AUDITOR}),
-    "op": frozenset({Role.ENGINEER}),
-}
 
 
 def build() -> ASGIApp:
@@ -68,13 +62,12 @@ def person_of(user: BaseUser, accounts: Accounts) -> Person:
     account = accounts.find(name)
     if account is not None:
         return account.person(name)
-    roles = [_ROLES.get(role, frozenset()) for role in _airflow_roles(user)]
-    return Person(name, frozenset().union(*roles) or frozenset({Role.PUBLIC}))
+    return person(name, _airflow_roles(user))
 
 
 def _airflow_roles(user: BaseUser) -> list[str]:
-    """Lower-case role names: one (simple auth manager), or a list of named ones (FAB)."""
+    """Role names: one (simple auth manager), or a list of named ones (FAB)."""
     single = getattr(user, "role", None)
     several = getattr(user, "roles", None) or ()
     names = [single, *(getattr(role, "name", role) for role in several)]
-    return [str(name).lower() for name in names if name]
+    return [str(name) for name in names if name]
