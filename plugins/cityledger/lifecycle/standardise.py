@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import duckdb
 import polars as pl
@@ -34,6 +35,9 @@ from quality_checks.rules.base import Tables
 from quality_checks.suite import check_history
 from quality_checks.suites import SUITES_OF, check_tables
 
+if TYPE_CHECKING:
+    from cityledger.lifecycle.spark.build import EngineBuild
+
 __all__ = ["ModelLineage", "model_lineage", "standardise"]
 
 
@@ -46,6 +50,9 @@ def standardise(
     validations: Sequence[Validation] | None = None,
 ) -> Standardisation:
     """Build staging, core, indicators and audit from the released deliveries.
+
+    With ``settings.engine`` = ``spark`` a distributed engine computes the tables, their digests and
+    their suites, always from all releases; the lake takes its files over in one commit.
 
     The tables afterwards are a function of the releases: what is no longer released goes, a
     redelivery replaces its partition. Each model commits by itself; a build that was killed in the
@@ -78,6 +85,15 @@ def standardise(
             contracts=contracts,
             city=_city(settings.contracts_dir / "city.yaml"),
         )
+        environment = _environment(settings, key, inputs)
+        if settings.engine == "spark":
+            # pyspark takes a second to import, and few cities need it.
+            from cityledger.lifecycle.spark.build import build_on_engine
+
+            built = build_on_engine(
+                settings, key, inputs=inputs, target_dir=target_dir, environment=environment
+            )
+            return _inspect(settings, target_dir, built.models, released, contracts, built)
         models = invoke(
             [
                 *("build", "--exclude-resource-type", "unit_test"),
@@ -85,7 +101,7 @@ def standardise(
             ],
             project_dir=settings.dbt_project_dir,
             target_dir=target_dir,
-            environment=_environment(settings, key, inputs),
+            environment=environment,
         )
         return _inspect(settings, target_dir, models, released, contracts)
 
@@ -164,11 +180,12 @@ def _inspect(
     models: Sequence[ModelResult],
     released: Sequence[Release],
     contracts: Mapping[str, Contract],
+    built: EngineBuild | None = None,
 ) -> Standardisation:
-    """Read the snapshot that the build left, and what is in it."""
+    """Read the snapshot that the build left, and what is in it; an engine has read its tables."""
     with duck.connect(settings, lake=True, read_only=True) as connection:
-        snapshot = duck.snapshot_id(connection)
-        digests = {table: table_digest(connection, table, snapshot) for table in tables(target_dir)}
+        snapshot = built.snapshot_id if built else duck.snapshot_id(connection)
+        digests = built.digests if built else _digests(connection, snapshot, target_dir)
         staged = tuple(_staged(connection, snapshot, released))
         results = (
             *_check_history(connection, settings, snapshot, released, contracts),
@@ -181,6 +198,12 @@ def _inspect(
         digests={table: digest.sha256 for table, digest in digests.items()},
         results=results,
     )
+
+
+def _digests(
+    connection: duckdb.DuckDBPyConnection, snapshot: int, target_dir: Path
+) -> dict[str, TableDigest]:
+    return {table: table_digest(connection, table, snapshot) for table in tables(target_dir)}
 
 
 def _staged(

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,64 +13,92 @@ from pydantic import SecretStr
 from cityledger.lifecycle.content_digest import TableDigest
 from cityledger.lifecycle.dbt_run import invoke, tables
 from cityledger.lifecycle.spark.adopt import adopt
-from cityledger.lifecycle.spark.session import Engine, engine_address, open_engine
+from cityledger.lifecycle.spark.session import engine_address, open_engine
 from cityledger.lifecycle.spark.tables import engine_digest, lake_types
 from cityledger.records import ModelResult
 from cityledger.settings import Settings
 from cityledger.storage.objects import LAKE, ObjectStore
 
 _FOLDER = "engine"  # below it, in the lake's bucket, each build has a folder of its own
+_BUILD = ("build", "--exclude-resource-type", "unit_test")
 
 
 @dataclass(frozen=True)
-class EngineTables:
-    """What a build has left on the engine; its session is open.
+class EngineBuild:
+    """What a build has left in the lake.
 
     Attributes:
-        folder: Key prefix of the tables' files in the lake's bucket.
-        types: ``schema.table`` → column → DuckDB type.
         digests: ``schema.table`` → digest and rows, computed on the engine.
     """
 
-    engine: Engine
-    folder: str
+    snapshot_id: int
     models: tuple[ModelResult, ...]
-    types: Mapping[str, Mapping[str, str]]
     digests: Mapping[str, TableDigest]
 
-    def adopt(self, settings: Settings) -> int:
-        """Hand the tables to the lake; returns its snapshot."""
-        rows = {table: digest.rows for table, digest in self.digests.items()}
-        store = ObjectStore.from_settings(settings)
-        return adopt(settings, store, self.types, rows, folder=self.folder)
 
-
-@contextmanager
-def build(
+def build_on_engine(
     settings: Settings,
     key: SecretStr,
     *,
     inputs: Path,
     target_dir: Path,
     environment: Mapping[str, str],
-    command: Sequence[str] = ("build", "--exclude-resource-type", "unit_test"),
-) -> Iterator[EngineTables]:
-    """Run dbt on the engine over files that the object store holds.
+) -> EngineBuild:
+    """Build every table on the engine and hand them to the lake.
+
+    Afterwards ``target_dir`` holds dbt's artefacts as a build by DuckDB leaves them: lineage and
+    evidence read their SQL, which the lake can run again. Those of the engine lie in ``spark``
+    below it.
 
     Args:
-        settings: Where engine and store are.
+        settings: Where engine, store and lake are.
         key: Of the pseudonyms.
         inputs: Folder of the input files; they are copied into the store for the engine.
-        target_dir: For dbt's artefacts of this target; keep it from run to run.
-        environment: What the macros read besides.
-        command: dbt's.
+        target_dir: Keep it from run to run.
+        environment: What the macros read.
 
     Raises:
-        CityLedgerError: a model or a test failed, or the engine is not configured.
-        UnavailableError: engine or store do not answer.
+        CityLedgerError: a model or a test failed, or the engine is not configured; the lake is as
+            before.
+        UnavailableError: engine, store or database do not answer.
     """
     store = ObjectStore.from_settings(settings)
     folder = f"{_FOLDER}/{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
+    artefacts = target_dir / "spark"
+    with open_engine(settings, key) as engine:
+        models = run_dbt(
+            _BUILD,
+            settings,
+            store=store,
+            folder=folder,
+            inputs=inputs,
+            target_dir=artefacts,
+            environment=environment,
+        )
+        types = {table: lake_types(engine, table) for table in tables(artefacts)}
+        digests = {table: engine_digest(engine, table, kinds) for table, kinds in types.items()}
+    rows = {table: digest.rows for table, digest in digests.items()}
+    snapshot = adopt(settings, store, types, rows, folder=folder)
+    invoke(
+        ("compile", "--full-refresh"),
+        project_dir=settings.dbt_project_dir,
+        target_dir=target_dir,
+        environment=environment,
+    )
+    return EngineBuild(snapshot_id=snapshot, models=models, digests=digests)
+
+
+def run_dbt(
+    command: Sequence[str],
+    settings: Settings,
+    *,
+    store: ObjectStore,
+    folder: str,
+    inputs: Path,
+    target_dir: Path,
+    environment: Mapping[str, str],
+) -> tuple[ModelResult, ...]:
+    """Run dbt in the open session; tables and inputs lie below ``folder`` of the lake's bucket."""
     for path in sorted(inputs.glob("*.parquet")):
         store.put_file(LAKE, f"{folder}/input/{path.name}", path)
     bucket = store.bucket(LAKE)
@@ -82,19 +109,10 @@ def build(
         "CITYLEDGER_SPARK_STORE": settings.spark_store,
         "CITYLEDGER_SPARK_LOCATION": f"{settings.spark_store}{bucket}/{folder}",
     }
-    with open_engine(settings, key) as engine:
-        models = invoke(
-            command,
-            project_dir=settings.dbt_project_dir,
-            target_dir=target_dir,
-            environment=variables,
-            target="spark",
-        )
-        types = {table: lake_types(engine, table) for table in tables(target_dir)}
-        yield EngineTables(
-            engine=engine,
-            folder=folder,
-            models=models,
-            types=types,
-            digests={table: engine_digest(engine, table, kinds) for table, kinds in types.items()},
-        )
+    return invoke(
+        command,
+        project_dir=settings.dbt_project_dir,
+        target_dir=target_dir,
+        environment=variables,
+        target="spark",
+    )

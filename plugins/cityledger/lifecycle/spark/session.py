@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -93,6 +94,8 @@ def open_engine(settings: Settings, key: SecretStr) -> Iterator[Engine]:
             fix="check that its Spark Connect server runs and can be reached from here",
             code="spark_unavailable",
         ) from error
+    # It writes the engine's messages to stderr, with values of the data in them.
+    logging.getLogger("SQLQueryContextLogger").disabled = True
     try:
         pads = hmac_pads(key)
         spark.createDataFrame(
