@@ -20,6 +20,7 @@ PREFIX = "/cityledger"
 
 def build() -> ASGIApp:
     """The console with Airflow's login in front."""
+    from cityledger.airflow.tasks import unfinished_tasks
     from cityledger.console.accounts import Accounts
     from cityledger.console.app import create_app
     from cityledger.settings import get_settings
@@ -31,7 +32,12 @@ def build() -> ASGIApp:
         user = await _airflow_user(request)
         return None if user is None else person_of(user, accounts)
 
-    return create_app(settings, identify=identify, login_address=login_address)
+    return create_app(
+        settings,
+        identify=identify,
+        login_address=login_address,
+        figures={"airflow": unfinished_tasks},
+    )
 
 
 def login_address(request: Request) -> str:

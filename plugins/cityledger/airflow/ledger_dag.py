@@ -70,17 +70,16 @@ class VerifyOperator(BaseOperator):
         Raises:
             CityLedgerError: something is not what was signed.
         """
+        from cityledger.ledger.log.examined import save_examination
         from cityledger.ledger.log.verify import verify
         from cityledger.settings import get_settings
         from cityledger.storage.database import Database
         from cityledger.storage.objects import ObjectStore
 
         settings = get_settings()
-        report = verify(
-            settings,
-            database=Database.from_settings(settings),
-            store=ObjectStore.from_settings(settings),
-        )
+        database = Database.from_settings(settings)
+        report = verify(settings, database=database, store=ObjectStore.from_settings(settings))
+        save_examination(database, report)
         if not report.clean:
             named = "\n".join(
                 f"{one.kind} {one.subject}: {one.what}" for one in report.findings[:_NAMED]

@@ -15,6 +15,7 @@ from rich.progress import Progress, TaskID
 from cityledger.errors import BadInputError, CityLedgerError
 from cityledger.ledger.log import checkpoint as make_checkpoint
 from cityledger.ledger.log import checkpoints
+from cityledger.ledger.log.examined import save_examination
 from cityledger.ledger.log.files import LogFiles
 from cityledger.ledger.log.keyring import Keyring, TrustedKey, origin
 from cityledger.ledger.log.landed import verify_landed
@@ -85,6 +86,7 @@ def verify(
     trusted = _trusted(key) if key else None
     with _progress() as tell:
         report = verify_log(settings, database=database, store=store, keys=trusted, progress=tell)
+    save_examination(database, report)
     if objects:
         found = (*report.findings, *verify_landed(database, store))
         report = report.model_copy(update={"findings": found})

@@ -15,16 +15,20 @@ from cityledger.cli.console import app as console
 from cityledger.cli.contract import app as contract
 from cityledger.cli.demo import app as demo
 from cityledger.cli.ledger import app as ledger
+from cityledger.cli.metrics import mount as mount_metrics
 from cityledger.cli.orders import app as orders
 from cityledger.cli.profile import mount as mount_profile
 from cityledger.cli.quarantine import app as quarantine
 from cityledger.cli.report import mount as mount_report
+from cityledger.cli.retention import app as retention
 from cityledger.cli.run import mount as mount_run
 from cityledger.cli.score import mount as mount_score
 from cityledger.cli.stack import mount as mount_stack
 from cityledger.cli.status import mount as mount_status
 from cityledger.cli.trace import app as trace
 from cityledger.errors import CityLedgerError, Exit
+from cityledger.observability import logs
+from cityledger.settings import get_settings
 
 app = typer.Typer(
     name="cityledger",
@@ -45,10 +49,12 @@ def _version(
     if version:
         typer.echo(__version__)
         raise typer.Exit
+    logs.configure(get_settings())
 
 
 mount_stack(app)
 mount_status(app)
+mount_metrics(app)
 mount_run(app)
 mount_score(app)
 mount_profile(app)
@@ -62,6 +68,7 @@ app.add_typer(trace, name="trace")
 app.add_typer(ledger, name="ledger")
 app.add_typer(orders, name="orders")
 app.add_typer(quarantine, name="quarantine")
+app.add_typer(retention, name="retention")
 
 
 def main() -> None:

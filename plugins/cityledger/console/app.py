@@ -18,7 +18,7 @@ Charts come from ``console/charts.py``, never from the internet.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import ModuleType
 
 from fastapi import Depends, FastAPI, Request
@@ -49,6 +49,8 @@ from cityledger.console.pages import (
 )
 from cityledger.console.rendering import Pages
 from cityledger.console.secret import load_key
+from cityledger.observability.metrics.app import route as metrics
+from cityledger.observability.metrics.exposition import Exposition, Part
 from cityledger.settings import Settings
 
 PAGES: tuple[ModuleType, ...] = (
@@ -78,6 +80,7 @@ def create_app(
     identify: Identify,
     login_address: Callable[[Request], str] | None = None,
     logout_path: str | None = None,
+    figures: Mapping[str, Part] | None = None,
 ) -> FastAPI:
     """The console, to be mounted under a prefix.
 
@@ -86,6 +89,7 @@ def create_app(
         identify: Says who sent a request; None (or a raised ``LoginRequiredError``) for nobody.
         login_address: Where people without a session are sent; without it they get a 401.
         logout_path: Path of the form that ends a session, if the console has its own.
+        figures: Further parts of ``/metrics``, by name.
     """
     app = FastAPI(
         title="CityLedger",
@@ -106,4 +110,6 @@ def create_app(
     app.include_router(assets.router)
     for page in PAGES:
         app.include_router(page.router)
+    # Not a page: Prometheus has no session, it is let in by its token or its address.
+    app.router.routes.append(metrics(settings, lambda: Exposition(settings, more=figures)))
     return app

@@ -89,6 +89,11 @@ def configure(settings: Settings, stream: IO[str] | None = None) -> None:
         root.setLevel(min(root.level or logging.INFO, logging.INFO))
 
 
+def for_server(settings: Settings) -> dict[str, Any]:
+    """Options of uvicorn that leave its lines to our handler; none for lines of text."""
+    return {"log_config": None} if settings.log_format == "json" else {}
+
+
 def secrets_of(settings: Settings) -> tuple[str, ...]:
     """The texts that may stand nowhere: secrets of the settings, the longest first."""
     found: set[str] = set()

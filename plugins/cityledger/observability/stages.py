@@ -21,6 +21,8 @@ from cityledger.observability import logs, traces
 from cityledger.records import Outcome
 
 log = logging.getLogger("cityledger.stage")
+# Python prints what nobody handles; the command line says in its own words what failed.
+log.addHandler(logging.NullHandler())
 
 _GOOD: Final = frozenset({"success", "pass", "no-op", "skipped", "warn"})
 

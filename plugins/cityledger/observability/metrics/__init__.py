@@ -1,0 +1,1 @@
+"""What Prometheus is told: figures of the journals, the ledger and the services."""
