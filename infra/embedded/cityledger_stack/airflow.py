@@ -52,9 +52,19 @@ _STATIC = {
     "API__WORKERS": "1",
     "API__EXPOSE_CONFIG": "False",
     "API__INSTANCE_NAME": "CityLedger",
-    # A new contract shows as a DAG within seconds.
+    # A new contract shows as a DAG within seconds: the folder's own class looks for one, so nothing
+    # has to be parsed for it again and again.
+    "DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST": json.dumps(
+        [
+            {
+                "name": "dags-folder",
+                "classpath": "cityledger.airflow.bundle.ContractsBundle",
+                "kwargs": {},
+            }
+        ]
+    ),
     "DAG_PROCESSOR__REFRESH_INTERVAL": "5",
-    "DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "15",
+    "DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "300",
     "DAG_PROCESSOR__BUNDLE_REFRESH_CHECK_INTERVAL": "2",
     "DAG_PROCESSOR__PARSING_PROCESSES": "1",
     # A task whose process was killed is noticed after one minute, not five.

@@ -1,20 +1,17 @@
 """What a DAG needs to know of each contract, read as rarely as possible.
 
-Airflow's DAG processor starts a new process every few seconds, and every task does, too. Reading a
-contract takes about 9 ms, so the processor keeps what it read in one JSON file until anything
-below ``contracts/`` changes, and a task reads its own contract only.
+Airflow's DAG processor starts a new process for every parsing, and every task does, too. Reading a
+contract takes several milliseconds, so the processor keeps what it read (``spec_cache``), and a
+task reads its own contract only.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
-import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
-from cityledger import __version__
+from cityledger.airflow.spec_cache import SUFFIX, Kept, Reading, State, recall, remember
 from cityledger.contracts.identity import DatasetId
 from cityledger.contracts.model import Contract, Severity
 from cityledger.contracts.registry import load_contract
@@ -22,7 +19,6 @@ from cityledger.errors import BadInputError
 from cityledger.settings import Settings
 
 DAG_PREFIX = "dataset__"
-_SUFFIX = ".odcs.yaml"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +79,8 @@ class Specs:
 
 def dataset_ids(contracts_dir: Path) -> list[str]:
     """The datasets that have a contract file, good or not, without reading any."""
-    paths = sorted(contracts_dir.glob(f"*/*{_SUFFIX}"))
-    names = [f"{path.parent.name}.{path.name.removesuffix(_SUFFIX)}" for path in paths]
+    paths = sorted(contracts_dir.glob(f"*/*{SUFFIX}"))
+    names = [f"{path.parent.name}.{path.name.removesuffix(SUFFIX)}" for path in paths]
     return [name for name in names if _is_dataset_id(name)]  # the lint reports the others
 
 
@@ -94,23 +90,25 @@ def read_spec(contracts_dir: Path, wanted: str) -> DagSpec | None:
     Raises:
         ContractError: the contract has violations.
     """
-    for dataset in dataset_ids(contracts_dir):
-        identity = DatasetId.parse(dataset)
-        if identity.dag_id == wanted:
-            path = contracts_dir / f"{identity.prefix}{_SUFFIX}"
-            return DagSpec.of(load_contract(path), contracts_dir)
-    return None
+    dataset = wanted.removeprefix(DAG_PREFIX).replace("__", ".")
+    if not _is_dataset_id(dataset):
+        return None
+    path = contracts_dir / f"{DatasetId.parse(dataset).prefix}{SUFFIX}"
+    return DagSpec.of(load_contract(path), contracts_dir) if path.exists() else None
 
 
 def read_specs(settings: Settings) -> Specs:
-    """The specifications of all contracts, from the last reading while nothing has changed."""
+    """The specifications of all contracts; only files that have changed are read."""
     cache = settings.home / "cache" / "dag-specs.json"
-    state = _state(settings.contracts_dir)
-    known = _recall(cache, state)
-    if known is None:
-        known = _read(settings.contracts_dir)
-        _remember(cache, state, known)
-    return known
+    state, kept = State.of(settings.contracts_dir), recall(cache)
+    current = kept.current(state)
+    if (kept.shared, current.keys()) != (state.shared, state.contracts.keys()):
+        kept = _read(settings.contracts_dir, state, current)
+        remember(cache, kept)
+    elif kept.readings.keys() != current.keys():
+        kept = Kept(kept.shared, kept.problems, current)
+        remember(cache, kept)
+    return _specs(kept)
 
 
 def _is_dataset_id(name: str) -> bool:
@@ -121,55 +119,30 @@ def _is_dataset_id(name: str) -> bool:
     return True
 
 
-def _read(contracts_dir: Path) -> Specs:
+def _read(contracts_dir: Path, state: State, current: dict[str, Reading]) -> Kept:
+    """Read what changed, beside the readings that still hold."""
     from cityledger.contracts.lint import examine
 
-    report = examine(contracts_dir)
-    broken = {violation.file for violation in report.violations}
-    good = tuple(
-        DagSpec.of(contract, contracts_dir)
-        for contract in report.contracts.values()
-        if contract.path not in broken
-    )
-    return Specs(good, tuple(str(violation) for violation in report.violations))
+    report = examine(contracts_dir, wanted=lambda path: str(path) not in current)
+    contracts = {str(contract.path): contract for contract in report.contracts.values()}
+    problems: dict[str, list[str]] = {}
+    for violation in report.violations:
+        problems.setdefault(str(violation.file), []).append(str(violation))
+    readings = dict(current)
+    for path, stamp in state.contracts.items():
+        if path not in current:
+            found, contract = tuple(problems.pop(path, ())), contracts.get(path)
+            spec = asdict(DagSpec.of(contract, contracts_dir)) if contract and not found else None
+            readings[path] = Reading(stamp, spec, found)
+    shared = tuple(line for lines in problems.values() for line in lines)
+    return Kept(state.shared, shared, dict(sorted(readings.items())))
 
 
-def _state(contracts_dir: Path) -> str:
-    """A digest that changes with any file below the directory, and with our own version."""
-    digest = hashlib.sha256(f"{__version__} {contracts_dir}".encode())
-    for folder, folders, names in os.walk(contracts_dir):
-        folders.sort()
-        for name in sorted(names):
-            path = Path(folder, name)
-            entry = path.stat()
-            digest.update(f"{path} {entry.st_mtime_ns} {entry.st_size}\n".encode())
-    return digest.hexdigest()
-
-
-def _recall(cache: Path, state: str) -> Specs | None:
-    try:
-        content: dict[str, Any] = json.loads(cache.read_text(encoding="utf-8"))
-        if content["state"] != state:
-            return None
-        good = tuple(DagSpec(**spec) for spec in content["good"])
-        return Specs(good, tuple(content["problems"]))
-    except (OSError, ValueError, KeyError, TypeError):
-        return None  # no cache, or one that another version wrote: read the contracts
-
-
-def _remember(cache: Path, state: str, specs: Specs) -> None:
-    content = {
-        "state": state,
-        "good": [asdict(spec) for spec in specs.good],
-        "problems": specs.problems,
-    }
-    temporary = cache.with_suffix(f".{os.getpid()}")
-    try:
-        cache.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
-        temporary.replace(cache)
-    except OSError:
-        temporary.unlink(missing_ok=True)  # a read-only home costs time, not correctness
+def _specs(kept: Kept) -> Specs:
+    readings = kept.readings.values()
+    good = tuple(DagSpec(**reading.spec) for reading in readings if reading.spec is not None)
+    own = (problem for reading in readings for problem in reading.problems)
+    return Specs(good, (*kept.problems, *own))
 
 
 def _document(contract: Contract, root: Path) -> str:

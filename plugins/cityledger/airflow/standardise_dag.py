@@ -72,9 +72,11 @@ def standardise_dag() -> DAG:
 
 
 def _schedule(settings: Settings) -> PartitionedAssetTimetable | None:
-    datasets = dataset_ids(settings.contracts_dir)
-    if not datasets or get_parsing_context().dag_id is not None:
+    if get_parsing_context().dag_id is not None:
         return None  # a task's process does not schedule anything
+    datasets = dataset_ids(settings.contracts_dir)
+    if not datasets:
+        return None
     # Airflow accepts mappers of its server side here, which its author-side types do not say.
     mapper: Any = CollectReleases(
         key=PARTITION,
