@@ -9,8 +9,9 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 
@@ -22,12 +23,20 @@ MAX_NODES = 50_000
 
 _COLLECTION_TAGS = ("tag:yaml.org,2002:map", "tag:yaml.org,2002:seq")
 
+_DEPTH = {
+    yaml.MappingStartEvent: 1,
+    yaml.SequenceStartEvent: 1,
+    yaml.MappingEndEvent: -1,
+    yaml.SequenceEndEvent: -1,
+}
+
+_SHORT = 64  # characters; longer texts do not come again
+
 Step = str | int
 NodePath = tuple[Step, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """1-based line and column."""
 
     line: int
@@ -83,7 +92,7 @@ def read_document(file: Path) -> Document:
         raise _failure(file, "the file is not UTF-8", "save it as UTF-8", line) from None
     try:
         _check_bounds(file, text)
-        root = yaml.compose(text, Loader=yaml.CSafeLoader)
+        root = yaml.compose(text, Loader=_Loader)
     except yaml.MarkedYAMLError as error:
         raise _syntax_failure(file, error) from None
     except yaml.YAMLError:
@@ -125,17 +134,32 @@ def _check_bounds(file: Path, text: str) -> None:
     """Refuse deep nesting before PyYAML's recursive composer meets it."""
     depth = documents = 0
     for event in yaml.parse(text, Loader=yaml.CSafeLoader):
-        if isinstance(event, yaml.CollectionStartEvent):
-            depth += 1
-        elif isinstance(event, yaml.CollectionEndEvent):
-            depth -= 1
-        elif isinstance(event, yaml.DocumentStartEvent):
+        kind = type(event)
+        if kind is yaml.DocumentStartEvent:
             documents += 1
-        line = event.start_mark.line + 1 if event.start_mark else 1
-        if depth > MAX_DEPTH:
+        else:
+            depth += _DEPTH.get(kind, 0)
+        if depth > MAX_DEPTH or documents > 1:
+            line = event.start_mark.line + 1 if event.start_mark else 1
+            if documents > 1:
+                raise _failure(file, "a second YAML document", "one file holds one document", line)
             raise _failure(file, f"nested deeper than {MAX_DEPTH}", "flatten it", line)
-        if documents > 1:
-            raise _failure(file, "a second YAML document", "one file holds one document", line)
+
+
+@lru_cache(maxsize=20_000)
+def _tag(kind: Any, value: str | None, implicit: Any) -> str:
+    return str(_RESOLVER.resolve(kind, value, implicit))
+
+
+_RESOLVER: Any = yaml.resolver.Resolver()
+
+
+class _Loader(yaml.CSafeLoader):
+    """Asks once what a text is: contracts say the same things over and over."""
+
+    def resolve(self, kind: Any, value: str | None, implicit: Any) -> str:
+        ask = _tag if value is None or len(value) <= _SHORT else _tag.__wrapped__
+        return ask(kind, value, implicit)
 
 
 class _Builder:

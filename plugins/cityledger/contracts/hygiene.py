@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import Any
 
+from cityledger.contracts.document import NodePath
 from cityledger.contracts.node import Node
 
 _SECRET_KEY = re.compile(
@@ -11,20 +15,32 @@ _SECRET_KEY = re.compile(
     re.IGNORECASE,
 )
 _URL_WITH_PASSWORD = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/\s:@]*:[^/\s@]+@")
+_CREDENTIAL = "a credential has no place in a contract"
 _FIX = "name an Airflow connection instead"
 
 
-def check_hygiene(node: Node) -> None:
+def check_hygiene(root: Node) -> None:
     """Note keys that look like credentials and URLs with a password, without their values."""
-    if isinstance(node.value, dict):
-        if _SECRET_KEY.search(str(node.value.get("property", ""))):
-            node["property"].add("a credential has no place in a contract", _FIX)
-        for key in node.names():
-            if _SECRET_KEY.search(key):
-                node[key].add("a credential has no place in a contract", _FIX, at_key=True)
-            check_hygiene(node[key])
-    elif isinstance(node.value, list):
-        for item in node.items():
-            check_hygiene(item)
-    elif isinstance(node.value, str) and _URL_WITH_PASSWORD.search(node.value):
-        node.add("a URL with a password", _FIX)
+    for path, message, at_key in _leaks(root.value, root.path):
+        root.findings.add(path, message, _FIX, at_key=at_key)
+
+
+def _leaks(value: Any, path: NodePath) -> Iterator[tuple[NodePath, str, bool]]:
+    """Path, what is wrong there, and whether it is the key that tells."""
+    if isinstance(value, dict):
+        if _is_secret(str(value.get("property", ""))):
+            yield (*path, "property"), _CREDENTIAL, False
+        for key, item in value.items():
+            if _is_secret(key):
+                yield (*path, key), _CREDENTIAL, True
+            yield from _leaks(item, (*path, key))
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _leaks(item, (*path, index))
+    elif isinstance(value, str) and "://" in value and _URL_WITH_PASSWORD.search(value):
+        yield path, "a URL with a password", False
+
+
+@lru_cache(maxsize=4096)
+def _is_secret(key: str) -> bool:
+    return _SECRET_KEY.search(key) is not None

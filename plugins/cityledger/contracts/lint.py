@@ -48,18 +48,23 @@ def lint(directory: Path, catalogue: RuleCatalogue | None = None) -> list[Violat
     return examine(directory, catalogue).violations
 
 
-def examine(directory: Path, catalogue: RuleCatalogue | None = None) -> Report:
+def examine(
+    directory: Path,
+    catalogue: RuleCatalogue | None = None,
+    wanted: Callable[[Path], bool] = lambda _: True,
+) -> Report:
     """Read and check a contracts directory.
 
     Args:
         directory: Holds ``<department>/<dataset>.odcs.yaml`` and, optionally, ``city.yaml``,
             ``columns.yaml`` and ``codes/``.
         catalogue: Known rules, value types and connectors.
+        wanted: Which contract files to read; what all share is always read.
     """
     if not directory.is_dir():
         missing = Violation(directory, 1, 1, "there is no such directory", "check the path")
         return Report({}, [missing], 0)
-    house = _House(directory, catalogue)
+    house = _House(directory, catalogue, wanted)
     return house.examine()
 
 
@@ -69,6 +74,7 @@ class _House:
 
     directory: Path
     catalogue: RuleCatalogue | None
+    wanted: Callable[[Path], bool]
     violations: list[Violation] = field(default_factory=list)
     files: int = 0
 
@@ -80,14 +86,15 @@ class _House:
         self._shared(WORKING_DAYS, examine_working_days)
         lists = self._code_lists(city)
         contracts: dict[str, Contract] = {}
-        for path in self._contract_files():
+        files = list(self._contract_files())
+        for path in filter(self.wanted, files):
             resolved = self._read(path, lambda file: resolve(file, self.catalogue))
             if resolved is None:
                 continue
             self._check_house(resolved, city, glossary, lists)
             self.violations += resolved.violations
             contracts[str(resolved.contract.id)] = resolved.contract
-        if not contracts and not self.violations:
+        if not files and not self.violations:
             self._note(self.directory, "no contracts here", f"add <department>/<dataset>{SUFFIX}")
         return Report(contracts, sorted(set(self.violations)), self.files)
 

@@ -49,9 +49,10 @@ class Findings:
         return value
 
 
-@dataclass(frozen=True, slots=True)
+# Not frozen: reading a thousand contracts makes a million of them, and freezing doubles their cost.
+@dataclass(slots=True)
 class Node:
-    """A value in a document.
+    """A value in a document; nobody changes one.
 
     Attributes:
         value: The plain Python value; None when it is absent.

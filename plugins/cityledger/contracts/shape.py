@@ -7,6 +7,7 @@ keys of every level from its classes.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 from types import UnionType
 from typing import Any, Union, get_args, get_origin
 
@@ -40,20 +41,32 @@ def check_official(root: Node) -> None:
 
 
 def _walk(node: Node, model: Model) -> None:
-    fields = {info.alias or name: info.annotation for name, info in model.model_fields.items()}
+    fields = _fields(model)
     node.only(fields)
     for key in node.names():
         if key in fields:
             _descend(node[key], fields[key])
 
 
+@cache
+def _fields(model: Model) -> dict[str, Any]:
+    """Key → type of its value."""
+    return {info.alias or name: info.annotation for name, info in model.model_fields.items()}
+
+
+@cache
+def _model(annotation: Any, *, in_list: bool) -> Model | None:
+    """The model that a type holds, if it does."""
+    return next(_models(annotation, in_list=in_list), None)
+
+
 def _descend(node: Node, annotation: Any) -> None:
     if isinstance(node.value, dict):
-        model = next(_models(annotation, in_list=False), None)
+        model = _model(annotation, in_list=False)
         if model is not None:
             _walk(node, model)
     elif isinstance(node.value, list):
-        model = next(_models(annotation, in_list=True), None)
+        model = _model(annotation, in_list=True)
         for item in node.items() if model is not None else []:
             if model is not None and isinstance(item.value, dict):
                 _walk(item, model)
