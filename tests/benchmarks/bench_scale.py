@@ -118,7 +118,7 @@ def _size(rows: int) -> dict[str, Any]:
                 stdout=subprocess.PIPE,
                 text=True,
             )
-        stages: dict[str, dict[str, float]] = json.loads(done.stdout.splitlines()[-1])
+        stages: dict[str, dict[str, Any]] = json.loads(done.stdout.splitlines()[-1])
     return {
         "rows": rows,
         "bytes": size,
@@ -138,7 +138,7 @@ def _check_disk(folder: Path, rows: int) -> None:
         )
 
 
-def _run(file: Path) -> dict[str, dict[str, float]]:
+def _run(file: Path) -> dict[str, dict[str, Any]]:
     whole_way.prepare()
     return {name: whole_way.measured(work) for name, work in whole_way.stages(file)}
 
