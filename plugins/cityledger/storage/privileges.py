@@ -115,4 +115,5 @@ def _check_membership(connection: Connection) -> None:
 
 
 def _run(connection: Connection, statements: str) -> None:
-    connection.exec_driver_sql(statements)
+    # Without parameters: the driver would take format()'s %I for a place of one.
+    connection.exec_driver_sql(statements, execution_options={"no_parameters": True})
