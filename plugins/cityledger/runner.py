@@ -574,7 +574,7 @@ class Runner:
         with observed.telling(run, root=self._root, links=links) as told:
             self.emitter.start(run)
             try:
-                with _told_as_ours():
+                with self._told_as_ours():
                     yield attempt
             except BaseException as error:
                 self.emitter.fail(run, error, inputs=attempt.inputs)
@@ -587,6 +587,17 @@ class Runner:
             # Done is done: a database that goes away now must not turn it into a failure.
             self.patience().keep_trying(lambda: self.journal.record(outcome))
             told.ended(outcome)
+
+    @contextmanager
+    def _told_as_ours(self) -> Iterator[None]:
+        """Turn what libraries raise about a full disk or a lost service into one message."""
+        try:
+            yield
+        except Exception as error:
+            outage = explained(error, str(self.settings.spool_dir))
+            if outage is None:
+                raise
+            raise outage from error
 
     def _record_failure(self, attempt: _Attempt, started: datetime, error: BaseException) -> None:
         attempt.status = "failure"
@@ -608,18 +619,6 @@ class Runner:
             run = StageRun(stage, dataset, partition)
             attempt = _Attempt(run, status="skipped", delivery=delivery)
             self.journal.record(_outcome(attempt, datetime.now(UTC)))
-
-
-@contextmanager
-def _told_as_ours() -> Iterator[None]:
-    """Turn what libraries raise about a full disk or a lost service into one message of ours."""
-    try:
-        yield
-    except Exception as error:
-        outage = explained(error)
-        if outage is None:
-            raise
-        raise outage from error
 
 
 def _unknown(dataset: str, folder: Path) -> BadInputError:

@@ -92,29 +92,30 @@ def database_error(error: DBAPIError, address: DatabaseAddress) -> CityLedgerErr
     )
 
 
-def explained(error: BaseException) -> CityLedgerError | None:
+def explained(error: BaseException, scratch: str = "") -> CityLedgerError | None:
     """The outage behind a foreign exception, if there is one (disk, lake, object store).
 
     Args:
         error: What a stage raised. It and what caused it are looked at.
+        scratch: The folder to name when the error of a full disk does not say where.
     """
     if isinstance(error, CityLedgerError):
         return None
     for one in _chain(error):
         if isinstance(one, OSError) and one.errno in _FULL_DISK:
-            return disk_full(str(one.filename or ""))
+            return disk_full(str(one.filename or scratch))
         if type(one).__module__.partition(".")[0] in {"duckdb", "_duckdb", "polars", "pyarrow"}:
-            return outage_in(str(one))
+            return outage_in(str(one), scratch)
     return None
 
 
-def outage_in(text: str) -> CityLedgerError | None:
+def outage_in(text: str, scratch: str = "") -> CityLedgerError | None:
     """The outage that a message of DuckDB (alone, or quoted by dbt) tells of; None for others.
 
     The message itself is not repeated: it may hold values or addresses with credentials.
     """
     if _FULL_TEXT.search(text):
-        return disk_full("")
+        return disk_full(scratch)
     if _LAKE_DATABASE.search(text):
         return UnavailableError(
             "the database broke off while the lake was read or written",
