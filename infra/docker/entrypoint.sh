@@ -1,12 +1,11 @@
 #!/bin/sh
 # Turns each secret file into the environment variable of the same name, then runs the command.
+# An empty file sets nothing. Neither `docker inspect` nor the compose file shows what is set here.
 set -eu
 for file in /run/secrets/[A-Z]*; do
-  [ -f "$file" ] || continue
-  export "$(basename "$file")=$(cat "$file")"
+  [ -s "$file" ] || continue
+  name=${file##*/}
+  value=$(cat "$file")
+  export "$name=$value"
 done
-# Airflow's simple auth manager opens its file for writing; a secret is mounted read-only.
-if [ -f /run/secrets/airflow_passwords.json ]; then
-  (umask 077 && cat /run/secrets/airflow_passwords.json > /tmp/airflow_passwords.json)
-fi
 exec "$@"

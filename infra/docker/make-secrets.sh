@@ -32,7 +32,9 @@ put airflow_secret_key "$(random 64)"
 put airflow_jwt_secret "$(random 64)"
 put airflow_fernet_key "$(head -c 32 /dev/urandom | base64 | tr '+/' '-_' | tr -d '\n')"
 put airflow_admin_password "$(random 20)"
-put airflow_passwords.json "{\"admin\": \"$(kept airflow_admin_password)\"}"
+
+# Empty until the city fills them in: what its identity provider gave, and its mail server.
+for name in oidc_client_secret smtp_connection; do [ -e "$dir/$name" ] || : > "$dir/$name"; done
 
 # Addresses with their credentials. A part that runs elsewhere: write its address here.
 database() { echo "$1:$(kept "$2_db_password")@postgres:5432/$3"; }
