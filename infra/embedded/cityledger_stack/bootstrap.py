@@ -39,7 +39,7 @@ DEFAULT_PORTS = {
     "redis": 6379,
     LOGS_PART: 8793,
 }
-_AIRFLOW_START = 180.0  # seconds; a cold disk and two busy cores
+_AIRFLOW_START = 300.0  # seconds; a cold disk and two cores that others keep busy
 
 
 def start(supervisor: Supervisor) -> None:
@@ -173,9 +173,10 @@ def _prepare_platform(layout: Layout, urls: dict[str, str]) -> None:
 # -- Airflow ---------------------------------------------------------------------------------
 
 
-def _airflow_env(
+def airflow_env(
     supervisor: Supervisor, credentials: Credentials, ports: dict[str, int]
 ) -> dict[str, str]:
+    """The environment of Airflow's processes by the supervisor's plan."""
     at = f"{LOOPBACK}:{ports['postgres']}"
     own = f"postgresql+psycopg://airflow:{credentials.airflow_database}@{at}/airflow"
     return airflow.environment(
@@ -222,7 +223,7 @@ def _start_airflow_migration(
     airflow.prepare(layout, credentials)
     if plan.airflow_database_url is None and database is not None and _is_migrated(database):
         return None
-    env = _airflow_env(supervisor, credentials, ports)
+    env = airflow_env(supervisor, credentials, ports)
     return spawn(airflow.command(("db", "migrate"), layout, env), layout.log("airflow-migrate"))
 
 
@@ -242,7 +243,7 @@ def _start_airflow(
         if database is not None and supervisor.plan.airflow_database_url is None:
             _remember_migration(database)
     supervisor.say("starting Airflow")
-    env = _airflow_env(supervisor, credentials, ports)
+    env = airflow_env(supervisor, credentials, ports)
     for name in AIRFLOW_PARTS:
         supervisor.launch(airflow.AirflowPart(name, layout, env, ports["api-server"]))
     plan = supervisor.plan

@@ -51,11 +51,11 @@ def _claim(port: int) -> bool:
     return True
 
 
-def accepts(port: int, address: str = LOOPBACK) -> bool:
+def accepts(port: int) -> bool:
     """Whether somebody listens on this loopback port."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.settimeout(1)
-        return probe.connect_ex((address, port)) == 0
+        return probe.connect_ex((LOOPBACK, port)) == 0
 
 
 def pick(preferred: Iterable[int] = (), *, taken: Iterable[int] = (), offset: int = 0) -> int:
