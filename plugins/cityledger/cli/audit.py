@@ -111,19 +111,19 @@ def rederive(
 
 @app.command()
 def lint() -> None:
-    """Look for clocks, randomness, float sums and ties in the dbt models; exit code 1 if any."""
-    from cityledger.audit.lint import lint_models
+    """Look in the dbt models for what differs from run to run, or from engine to engine."""
+    from cityledger.audit.lint import lint_models, lint_portability
 
-    found = lint_models(get_settings())
+    found = [*lint_models(get_settings()), *lint_portability(get_settings())]
     for doubt in found:
         typer.echo(f"{doubt.model}: {doubt.kind}: {doubt.sql}")
     if found:
         raise CityLedgerError(
-            f"{len(found)} place(s) whose result may differ from run to run",
-            fix="see docs/evidence.md, determinism",
+            f"{len(found)} place(s) whose result may differ from run to run, or between engines",
+            fix="see docs/evidence.md, determinism, and docs/scale.md, portable SQL",
             code="not_reproducible",
         )
-    typer.echo("every model is reproducible")
+    typer.echo("every model is reproducible, and portable to Spark")
 
 
 def _key(text: str | None) -> str | None:

@@ -46,7 +46,8 @@ class Doubt(Record):
     """Something in a model that may differ from run to run.
 
     Attributes:
-        kind: ``clock``, ``random``, ``float_sum``, ``unordered``, ``ties``, ``unreadable``.
+        kind: ``clock``, ``random``, ``float_sum``, ``unordered``, ``ties``, ``unreadable``;
+            ``engine`` for what engines do differently.
         sql: The place.
     """
 
