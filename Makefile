@@ -8,7 +8,7 @@ SCALE  ?= 1
 SEED   ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lock demo up down status test lint format unit bench bench-compare realdata drill test-login test-failures clean
+.PHONY: help setup lock demo up down status test lint format unit bench bench-compare realdata drill test-login test-cluster test-failures clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -61,7 +61,7 @@ format: setup ## Put style right where a tool can
 	$(BIN)/sqlfluff fix --disable-progress-bar dbt_project
 
 test: lint ## Everything that CI checks: lint, then all tests on real local servers
-	$(BIN)/pytest -m "not realdata and not benchmark and not drill and not login and not failures" -n 2 --dist loadfile
+	$(BIN)/pytest -m "not realdata and not benchmark and not drill and not login and not failures and not cluster" -n 2 --dist loadfile
 
 test-login: setup ## People log in to a real Airflow server: its accounts, an OpenID provider, five roles
 	$(BIN)/pytest -m login tests/security/login
@@ -80,6 +80,9 @@ bench: setup ## Measure; prints a table and writes .cityledger/bench/*.json
 
 bench-compare: setup ## The same verdicts by Great Expectations and datacontract-cli: speed and agreement
 	$(BIN)/python -m tests.benchmarks.bench_suites --install --page
+
+test-cluster: setup ## A day on Celery workers while workers, scheduler and database are killed
+	$(BIN)/pytest -m cluster tests/cluster
 
 test-failures: setup ## Disks that fill up, services away for minutes, clocks that jump, on real processes
 	$(BIN)/pytest -m failures tests/failures

@@ -15,6 +15,7 @@ import typer
 from cityledger.cli.main import app
 from cityledger.console.app import PAGES
 from cityledger.settings import Settings
+from cityledger_stack import plan
 from fastapi.routing import APIRoute
 from typer.core import TyperGroup
 
@@ -31,7 +32,7 @@ DOCUMENTS = sorted(
 # Where a path in a document may begin: modules are named without the folders above them.
 PLACES = ("", "plugins/cityledger/", "quality_checks/", "infra/embedded/cityledger_stack/")
 # Read by the supervisor, the compose file and the tests, not by the library.
-ELSEWHERE = {"CITYLEDGER_HOME"}
+ELSEWHERE = {"CITYLEDGER_HOME", plan.BROKER, plan.WORKERS}
 
 every_document = pytest.mark.parametrize(
     "document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT))
