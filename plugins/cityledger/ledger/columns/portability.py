@@ -13,9 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import sqlglot
-from sqlglot import exp
+from sqlglot import Token, TokenType, exp
 from sqlglot.errors import SqlglotError
-from sqlglot.tokens import Token, TokenType
 
 from cityledger.ledger.columns.determinism import Doubt
 from cityledger.ledger.columns.sql import DIALECT
