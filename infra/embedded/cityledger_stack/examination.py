@@ -8,14 +8,22 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import psutil
 from cityledger.errors import CityLedgerError
 from cityledger.settings import Settings, get_settings, home_dir
 from cityledger.storage.duck import EXTENSIONS, extension_file
+from pydantic import ValidationError
 
-from cityledger_stack import orphans, services, stack
+from cityledger_stack import orphans, stack
 from cityledger_stack.bootstrap import DEFAULT_PORTS
+from cityledger_stack.checks.airflow import airflow
+from cityledger_stack.checks.broker import broker
+from cityledger_stack.checks.database import database
+from cityledger_stack.checks.house import contracts, dbt_project, fonts, receiver
+from cityledger_stack.checks.ledger import ledger
+from cityledger_stack.checks.objects import objects
 from cityledger_stack.findings import Finding, finding
 from cityledger_stack.layout import Layout
 from cityledger_stack.plan import Plan
@@ -40,13 +48,24 @@ class _Patient:
 
 def examine() -> list[Finding]:
     """Examine the machine, the installation and, where it runs, the stack."""
+    try:
+        settings = get_settings()
+    except ValidationError as error:
+        return [_unusable(error)]
     patient = _Patient(
         Layout(home_dir()),
-        get_settings(),
+        settings,
         Plan.from_environment(airflow=True),
         {part.name: part for part in stack.status()},
     )
     return [one for check in _CHECKS for one in check(patient)]
+
+
+def _unusable(error: ValidationError) -> Finding:
+    """Which settings cannot be used; their values are not repeated, they may be secret."""
+    names = {f"CITYLEDGER_{str(one['loc'][0]).upper()}": one["msg"] for one in error.errors()}
+    detail = "; ".join(f"{name}: {what}" for name, what in sorted(names.items()))
+    return Finding("settings", "problem", detail, "correct or unset these variables")
 
 
 def _python(_patient: _Patient) -> Iterator[Finding]:
@@ -56,14 +75,19 @@ def _python(_patient: _Patient) -> Iterator[Finding]:
 
 
 def _disk(patient: _Patient) -> Iterator[Finding]:
-    folder = next(
-        one for one in (patient.layout.home, *patient.layout.home.parents) if one.exists()
-    )
-    free = shutil.disk_usage(folder).free / _GIB
-    detail = f"{free:.1f} GiB free below {folder}"
-    fix = "free some space, or set CITYLEDGER_HOME to a larger disk"
-    level = "problem" if free < 1 else "warning" if free < 5 else "ok"
-    yield Finding("disk", level, detail, "" if level == "ok" else fix)
+    settings = patient.settings
+    wanted = (patient.layout.home, settings.spool_dir, settings.drop_dir)
+    folders = {one.stat().st_dev: one for one in reversed([_existing(one) for one in wanted])}
+    for folder in folders.values():
+        free = shutil.disk_usage(folder).free / _GIB
+        detail = f"{free:.1f} GiB free below {folder}"
+        fix = "free some space, or move it (CITYLEDGER_HOME, _SPOOL_DIR, _DROP_DIR)"
+        level = "problem" if free < 1 else "warning" if free < 5 else "ok"
+        yield Finding("disk", level, detail, "" if level == "ok" else fix)
+
+
+def _existing(folder: Path) -> Path:
+    return next(one for one in (folder, *folder.parents) if one.exists())
 
 
 def _memory(_patient: _Patient) -> Iterator[Finding]:
@@ -100,7 +124,7 @@ def _ports(patient: _Patient) -> Iterator[Finding]:
 
 def _home(patient: _Patient) -> Iterator[Finding]:
     home = patient.layout.home
-    folder = next(one for one in (home, *home.parents) if one.exists())
+    folder = _existing(home)
     fix = f"chown it to this user, or set CITYLEDGER_HOME (now {home})"
     yield finding("home", os.access(folder, os.W_OK | os.X_OK), f"{folder} can be written", fix)
 
@@ -129,10 +153,25 @@ def _restarts(patient: _Patient) -> Iterator[Finding]:
 
 
 def _services(patient: _Patient) -> Iterator[Finding]:
-    if patient.up("postgres"):
-        yield from services.database(patient.settings)
-    if patient.up("s3"):
-        yield from services.objects(patient.settings)
+    # What somebody else runs is always there to be asked; what we run, once it has been started.
+    plan = patient.plan
+    has_database = patient.up("postgres") or bool(plan.database_url)
+    if has_database:
+        yield from database(patient.settings)
+    if patient.up("s3") or plan.s3_url:
+        yield from objects(patient.settings)
+    if patient.up("api-server") or plan.airflow_url:
+        yield from airflow(patient.settings)
+    yield from broker()
+    if has_database:
+        yield from ledger(patient.settings)
+
+
+def _house(patient: _Patient) -> Iterator[Finding]:
+    yield from contracts(patient.settings)
+    yield from dbt_project(patient.settings)
+    yield from fonts()
+    yield from receiver(patient.settings)
 
 
 def _runs(check: str, argv: list[str]) -> Finding:
@@ -158,5 +197,6 @@ _CHECKS: tuple[Callable[[_Patient], Iterator[Finding]], ...] = (
     _ports,
     _leftovers,
     _restarts,
+    _house,
     _services,
 )

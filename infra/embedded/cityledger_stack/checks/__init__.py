@@ -1,0 +1,1 @@
+"""Checks of an installation, embedded or external; each finding says how to mend it."""
