@@ -10,7 +10,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from cityledger.settings import PROJECT_DIR
+from cityledger.observability.traces import airflow_environment
+from cityledger.settings import PROJECT_DIR, get_settings
 
 from cityledger_stack.credentials import Credentials
 from cityledger_stack.layout import Layout, write_private
@@ -18,7 +19,7 @@ from cityledger_stack.ports import LOOPBACK
 from cityledger_stack.processes import MARKER, Command, clean_env
 from cityledger_stack.servers import Server
 
-_PASSED_ON = ("AIRFLOW__", "AIRFLOW_CONN_", "AIRFLOW_VAR_", "CITYLEDGER_", "SSL_CERT_")
+_PASSED_ON = ("AIRFLOW__", "AIRFLOW_CONN_", "AIRFLOW_VAR_", "CITYLEDGER_", "OTEL_", "SSL_CERT_")
 _PASSED_ON_EXACTLY = ("HOME", "HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy")
 
 # The arguments of each process. Its log server would be one more process that listens on all
@@ -136,6 +137,7 @@ def environment(
         **_SILENT,
         "AIRFLOW_HOME": str(layout.airflow),
         **{f"AIRFLOW__{name}": value for name, value in options.items()},
+        **airflow_environment(get_settings()),
         **_passed_on(os.environ),
         "CITYLEDGER_HOME": str(layout.home),
         "NO_PROXY": ",".join(filter(None, direct)),

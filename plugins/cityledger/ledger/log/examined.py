@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError
 
 from cityledger.ledger.log.verify import Report
 from cityledger.storage.database import Database
@@ -21,6 +22,8 @@ _NEWEST: Final = text(
     "SELECT event, refused, moved_at FROM cityledger.graph_position"
     f" WHERE reader = '{_READER}' AND moved_at IS NOT NULL"
 )
+#: SQLSTATE: insufficient privilege, read-only transaction.
+_READ_ONLY: Final = frozenset({"42501", "25006"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,14 +41,23 @@ class Examination:
     at: datetime
 
 
-def save_examination(database: Database, report: Report) -> None:
+def save_examination(database: Database, report: Report) -> bool:
     """Remember that the log has been examined, in place of the last time.
+
+    Returns:
+        False when nothing was kept: an auditor's account may read and not write.
 
     Raises:
         UnavailableError: the database does not answer.
     """
-    with database.begin() as connection:
-        connection.execute(_SAVE, {"event": report.tree_size, "findings": len(report.findings)})
+    try:
+        with database.begin() as connection:
+            connection.execute(_SAVE, {"event": report.tree_size, "findings": len(report.findings)})
+    except DBAPIError as error:
+        if getattr(error.orig, "sqlstate", None) not in _READ_ONLY:
+            raise
+        return False
+    return True
 
 
 def latest_examination(connection: Connection) -> Examination | None:

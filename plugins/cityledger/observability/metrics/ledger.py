@@ -39,14 +39,13 @@ class Ledger:
         with self._database.begin() as connection:
             signed = newest_checkpoint(connection)
             indexed: Any = connection.scalar(_INDEXED)
-            figures.set(
-                catalogue.UNINDEXED, connection.execute(_AFTER, {"event": indexed}).one()[0]
-            )
+            behind: Any = connection.execute(_AFTER, {"event": indexed}).one()
             covered = signed.last_event_id if signed else 0
-            count, since = connection.execute(_AFTER, {"event": covered}).one()
+            unsigned: Any = connection.execute(_AFTER, {"event": covered}).one()
             examined = latest_examination(connection)
-        figures.set(catalogue.UNSIGNED, count)
-        figures.set_time(catalogue.UNSIGNED_SINCE, since)
+        figures.set(catalogue.UNINDEXED, behind[0])
+        figures.set(catalogue.UNSIGNED, unsigned[0])
+        figures.set_time(catalogue.UNSIGNED_SINCE, unsigned[1])
         if signed is not None:
             figures.set(catalogue.SIGNED, signed.tree_size)
             figures.set_time(catalogue.SIGNED_AT, signed.saved_at)

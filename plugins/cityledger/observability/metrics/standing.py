@@ -97,7 +97,7 @@ class Datasets:
 
 
 def _landed(connection: Connection, figures: Figures, contracts: Mapping[str, Contract]) -> None:
-    rows = connection.execute(_NEWEST, {"datasets": list(contracts)}).all()
+    rows: Any = connection.execute(_NEWEST, {"datasets": list(contracts)}).all()
     for dataset, partition, landed_at in rows:
         figures.set_time(catalogue.LANDED_AT, landed_at, dataset)
         figures.set_time(catalogue.PERIOD_END, _end(Partition.parse(partition).end), dataset)
@@ -117,12 +117,14 @@ class Work:
         """As of now."""
         figures = Figures()
         with self._database.begin() as connection:
-            for dataset, count, since in connection.execute(_HELD).all():
-                figures.set(catalogue.HELD, count, dataset)
-                figures.set_time(catalogue.HELD_SINCE, since, dataset)
-            count, since = connection.execute(_WAITING).one()
-            figures.set(catalogue.WAITING, count)
-            figures.set_time(catalogue.WAITING_SINCE, since)
+            held: Any = connection.execute(_HELD).all()
+            waiting: Any = connection.execute(_WAITING).one()
+        for dataset, count, since in held:
+            figures.set(catalogue.HELD, count, dataset)
+            figures.set_time(catalogue.HELD_SINCE, since, dataset)
+        count, since = waiting
+        figures.set(catalogue.WAITING, count)
+        figures.set_time(catalogue.WAITING_SINCE, since)
         self._count_orders(figures)
         return figures
 
@@ -148,18 +150,18 @@ class Builds:
 
     def figures(self) -> Figures:
         """As of now; empty before the first build."""
-        figures = Figures()
+        figures, nodes = Figures(), dict[str, int]()
         with self._database.begin() as connection:
             figures.set_time(catalogue.PUBLISHED_AT, connection.scalar(_PUBLISHED))
             build: Any = connection.execute(_BUILD).one_or_none()
             if build is None:
                 return figures
             figures.set_time(catalogue.BUILT_AT, build.saved_at)
-            nodes: dict[str, int] = {}
-            for name, layer, status, seconds in connection.execute(_MODELS, {"build": build.id}):
-                nodes[status] = nodes.get(status, 0) + 1
-                if layer not in _NO_TABLES:
-                    figures.set(catalogue.MODEL_SECONDS, seconds, layer, name)
+            results: Any = connection.execute(_MODELS, {"build": build.id}).all()
+        for name, layer, status, seconds in results:
+            nodes[status] = nodes.get(status, 0) + 1
+            if layer not in _NO_TABLES:
+                figures.set(catalogue.MODEL_SECONDS, seconds, layer, name)
         for status, count in nodes.items():
             figures.set(catalogue.NODES, count, status)
         return figures

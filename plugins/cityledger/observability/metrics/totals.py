@@ -96,8 +96,8 @@ class Totals:
 
 def _read(connection: Connection, since: int, upto: int) -> _Sums:
     sums, span = _Sums(), {"since": since, "upto": upto}
-    rows = connection.execute(_ATTEMPTS, {**span, "bounds": list(BOUNDS)})
-    for dataset, stage, status, code, bucket, count, seconds, *counted in rows.all():
+    attempts: Any = connection.execute(_ATTEMPTS, {**span, "bounds": list(BOUNDS)}).all()
+    for dataset, stage, status, code, bucket, count, seconds, *counted in attempts:
         sums.attempts[dataset, stage, status] += count
         if code:
             sums.errors[stage, _word(code)] += count
@@ -106,7 +106,8 @@ def _read(connection: Connection, since: int, upto: int) -> _Sums:
             sums.seconds[stage] += seconds
         for name, value in zip(_COUNTED, counted, strict=True):
             sums.rows[dataset, name] += int(value or 0)
-    for dataset, reason, count in connection.execute(_REJECTS, span).all():
+    rejects: Any = connection.execute(_REJECTS, span).all()
+    for dataset, reason, count in rejects:
         sums.rejects[dataset, _word(reason)] += int(count)
     return sums
 
@@ -119,10 +120,10 @@ def _figures(sums: _Sums) -> Figures:
     figures = Figures()
     for labels, count in sums.attempts.items():
         figures.set(catalogue.ATTEMPTS, count, *labels)
-    for labels, count in _bounded(sums.errors).items():
-        figures.set(catalogue.ERRORS, count, *labels)
-    for labels, count in sums.rejects.items():
-        figures.set(catalogue.REJECTS, count, *labels)
+    for where, count in _bounded(sums.errors).items():
+        figures.set(catalogue.ERRORS, count, *where)
+    for why, count in sums.rejects.items():
+        figures.set(catalogue.REJECTS, count, *why)
     for stage in sums.seconds:
         counts = [sums.buckets[stage, bucket] for bucket in range(len(BOUNDS) + 1)]
         figures.set(catalogue.SECONDS, Distribution(counts, sums.seconds[stage]), stage)
