@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 import time
 from collections.abc import Callable, Iterable
 from datetime import date
@@ -29,7 +30,13 @@ class AirflowClient:
         self.url = f"{parts.scheme}://{parts.hostname}:{parts.port}{parts.path.rstrip('/')}"
         self._credentials = {"username": parts.username or "", "password": parts.password or ""}
         # trust_env off: a proxy of the city's network must not get to see a loopback address
-        self._http = httpx.Client(base_url=self.url, timeout=_TIMEOUT_SECONDS, trust_env=False)
+        self._http = httpx.Client(
+            base_url=self.url,
+            timeout=_TIMEOUT_SECONDS,
+            trust_env=False,
+            # Python's own choice of authorities: SSL_CERT_FILE names an installation's own.
+            verify=ssl.create_default_context() if parts.scheme == "https" else False,
+        )
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Self:
