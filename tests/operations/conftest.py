@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from cityledger.demo.generate.generator import generate
 from cityledger.operations.backup.dump import PostgresTools
 from cityledger.settings import Settings
 from cityledger_stack.postgres import Postgres, wheel_dir
@@ -67,3 +68,11 @@ def house(postgres_server: Postgres, tmp_path_factory: pytest.TempPathFactory) -
         )
 
     return make
+
+
+@pytest.fixture(scope="session")
+def drop(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The demo city's files, made once; nobody writes there."""
+    folder = tmp_path_factory.mktemp("drop")
+    generate(folder, scale=0.02, seed=1)
+    return folder

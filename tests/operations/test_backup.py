@@ -8,7 +8,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from cityledger.demo.generate.generator import generate
 from cityledger.errors import BadInputError, CityLedgerError
 from cityledger.ledger.log import checkpoint
 from cityledger.ledger.log.landed import verify_landed
@@ -32,13 +31,13 @@ NEXT = ("environment.air_quality", "2026-03")
 
 
 @pytest.fixture(scope="module")
-def lived_in(house: NewHouse, s3_url: str) -> Settings:
+def lived_in(house: NewHouse, s3_url: str, drop: Path) -> Settings:
     """An installation with a delivery, a signed log, versions of one key and a delete marker."""
     settings = house(s3_url)
     Database.from_settings(settings).migrate()
     store = OperatorStore.from_settings(settings)
     store.ensure_buckets()
-    generate(settings.drop_dir, scale=0.02, seed=1)
+    shutil.copytree(drop, settings.drop_dir)
     runner = Runner(settings)
     _judge(runner, DATASET, PARTITION)
     checkpoint(settings)

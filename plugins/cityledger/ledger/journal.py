@@ -345,13 +345,21 @@ def _released() -> Select[Any]:
         delivery.c.delivery == newest.c.delivery,
     )
     place = (newest.c.dataset, newest.c.partition)
-    return (
+    current = (
         select(*place, newest.c.delivery, newest.c.validated_sha256, newest.c.record)
         .ext(distinct_on(*place))
         .outerjoin(delivery, landed)
         .where(newest.c.released)
         .order_by(*place, delivery.c.sequence.desc().nulls_last(), newest.c.id.desc())
+        .subquery()
     )
+    # A partition whose delivery is past its retention is empty: an older one must not come back.
+    removed = select(tables.removal.c.id).where(
+        tables.removal.c.dataset == current.c.dataset,
+        tables.removal.c.partition == current.c.partition,
+        tables.removal.c.delivery == current.c.delivery,
+    )
+    return select(current).where(~removed.exists())
 
 
 def _newest_staged() -> Select[Any]:

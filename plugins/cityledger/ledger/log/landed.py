@@ -1,4 +1,7 @@
-"""Compares landed objects with their receipts, byte by byte."""
+"""Compares landed objects with their receipts, byte by byte.
+
+What was removed when its retention had ended is no finding: its tombstone is an event of the log.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from sqlalchemy import select
 
 from cityledger.errors import CityLedgerError
 from cityledger.ledger.log.verify import Finding
+from cityledger.ledger.removals import told_removals
 from cityledger.records import LandedObject, Receipt
 from cityledger.storage.database import Database
 from cityledger.storage.objects import LANDING, ObjectStore
@@ -24,6 +28,11 @@ def verify_landed(database: Database, store: ObjectStore) -> Iterator[Finding]:
         query = select(delivery.c.record).order_by(delivery.c.id)
         records: list[Any] = list(connection.scalars(query))
     journal = {_name(one): one for one in map(Receipt.model_validate, records)}
+    ended = {
+        (one.bucket, one.key, one.sha256): removal.removed_at
+        for removal in told_removals(database)
+        for one in removal.objects
+    }
     stored: set[str] = set()
     for key in store.list(LANDING, "_receipts/"):
         receipt = Receipt.model_validate_json(store.get_bytes(LANDING, key))
@@ -35,7 +44,13 @@ def verify_landed(database: Database, store: ObjectStore) -> Iterator[Finding]:
                 what="bucket and journal tell the delivery differently",
             )
         for landed in receipt.objects:
-            yield from _check(store, landed)
+            removed_at = ended.get((landed.bucket, landed.key, landed.sha256))
+            for finding in _check(store, landed):
+                if finding.kind != "object_missing" or removed_at is None:
+                    yield finding
+                elif removed_at < receipt.retain_until:
+                    what = f"it was removed on {removed_at:%Y-%m-%d}, before its retention ended"
+                    yield finding.model_copy(update={"what": what})
     for name in sorted(set(journal) - stored):
         yield Finding(
             kind="object_missing", subject=name, what="the journal knows a delivery without receipt"

@@ -26,6 +26,7 @@ from cityledger.storage.tables.quarantine import (
     waiver,
     waiver_revocation,
 )
+from cityledger.storage.tables.retention import legal_hold, legal_hold_end, removal
 from cityledger.storage.tables.scores import score, table_result
 
 __all__ = [
@@ -33,6 +34,8 @@ __all__ = [
     "correction",
     "delivery",
     "indicator_value",
+    "legal_hold",
+    "legal_hold_end",
     "lineage_event",
     "log_bundle",
     "log_checkpoint",
@@ -43,6 +46,7 @@ __all__ = [
     "publication",
     "quarantine_access",
     "release",
+    "removal",
     "rule_result",
     "score",
     "staged",
