@@ -32,6 +32,21 @@ put airflow_secret_key "$(random 64)"
 put airflow_jwt_secret "$(random 64)"
 put airflow_fernet_key "$(head -c 32 /dev/urandom | base64 | tr '+/' '-_' | tr -d '\n')"
 put airflow_admin_password "$(random 20)"
+put grafana_admin_password "$(random 20)"
+put metrics_token "$(random 20)"
+put prometheus_metrics_token "$(kept metrics_token)" # the same, for another user to read
+
+put msmtprc "# Profile mail: the city's mail server. Its certificate is checked against tls_trust_file.
+defaults
+tls on
+tls_starttls on
+tls_trust_file /etc/ssl/certs/ca-certificates.crt
+account default
+host mail.city.example
+port 587
+from cityledger@city.example
+auth off
+"
 
 # Empty until the city fills them in: what its identity provider gave, and its mail server.
 for name in oidc_client_secret smtp_connection; do [ -e "$dir/$name" ] || : > "$dir/$name"; done
@@ -56,7 +71,8 @@ if [ "$(id -u)" = 0 ]; then
   chown 10001:10001 "$dir"/*
   # What only one image reads belongs to that image's user.
   (cd "$dir" && chown 999:999 postgres.* postgres_password *_db_password valkey.* valkey_users.acl)
-  (cd "$dir" && chown 101:101 proxy.*)
+  (cd "$dir" && chown 101:101 proxy.* && chown 65534:65534 prometheus_metrics_token)
+  (cd "$dir" && chown 472:0 grafana_admin_password)
   chown 0:0 "$dir/ca.key" 2>/dev/null || true
 fi
 chmod 0400 "$dir"/*
