@@ -8,7 +8,7 @@ SCALE  ?= 1
 SEED   ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lock demo up down status test lint format unit bench bench-compare realdata drill test-login test-cluster test-failures clean
+.PHONY: help setup lock demo up down status test lint format unit bench bench-compare realdata drill test-login test-cluster test-failures kubernetes-render clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -86,6 +86,14 @@ test-cluster: setup ## A day on Celery workers while workers, scheduler and data
 
 test-failures: setup ## Disks that fill up, services away for minutes, clocks that jump, on real processes
 	$(BIN)/pytest -m failures tests/failures
+
+# kubectl and helm are yours; the chart: a folder or archive of apache-airflow/airflow.
+kubernetes-render: setup ## Render the manifests (and the chart, CHART=…) and check them by the schema
+	@rendered=$$(mktemp) && trap 'rm -f "$$rendered"' EXIT && \
+	  kubectl kustomize infra/kubernetes/example > "$$rendered" && \
+	  $(if $(CHART),{ echo ---; helm template airflow $(CHART) -n cityledger -f infra/helm/values.yaml; } >> "$$rendered" &&) \
+	  grep -c '^kind: ' "$$rendered" && \
+	  $(BIN)/kubernetes-validate -k 1.35 --strict --quiet --no-warn "$$rendered"
 
 clean: ## Stop the stack and delete .venv and caches (.cityledger with your data stays)
 	@[ ! -x $(BIN)/cityledger ] || $(BIN)/cityledger down
