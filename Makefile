@@ -8,7 +8,7 @@ SCALE  ?= 1
 SEED   ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lock demo up down status test lint format unit bench bench-compare realdata drill test-login test-cluster test-failures kubernetes-render clean
+.PHONY: help setup lock demo up down status test lint format unit bench bench-compare realdata compose-smoke drill test-login test-cluster test-failures test-spark kubernetes-render clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -61,7 +61,7 @@ format: setup ## Put style right where a tool can
 	$(BIN)/sqlfluff fix --disable-progress-bar dbt_project
 
 test: lint ## Everything that CI checks: lint, then all tests on real local servers
-	$(BIN)/pytest -m "not realdata and not benchmark and not drill and not login and not failures and not cluster" -n 2 --dist loadfile
+	$(BIN)/pytest -m "not realdata and not benchmark and not drill and not login and not failures and not cluster and not spark" -n 2 --dist loadfile
 
 test-login: setup ## People log in to a real Airflow server: its accounts, an OpenID provider, five roles
 	$(BIN)/pytest -m login tests/security/login
@@ -75,6 +75,9 @@ drill: setup ## Lose a whole installation with Airflow and restore it from its b
 realdata: setup ## Run the real extracts beside the project (../shared/realdata) through the DAGs
 	$(BIN)/pytest -m realdata tests/realdata
 
+compose-smoke: setup ## The demo city through the containers, equal to an embedded run? (Docker engine, 8 GiB)
+	$(BIN)/python -m tests.compose --scale 0.1
+
 bench: setup ## Measure; prints a table and writes .cityledger/bench/*.json
 	$(BIN)/python -m tests.benchmarks
 
@@ -83,6 +86,15 @@ bench-compare: setup ## The same verdicts by Great Expectations and datacontract
 
 test-cluster: setup ## A day on Celery workers while workers, scheduler and database are killed
 	$(BIN)/pytest -m cluster tests/cluster
+
+# Apache Spark's servers (400 MB) have an environment of their own; the project needs the client only.
+.venv-spark/.installed:
+	@$(PYTHON) -m venv .venv-spark
+	@.venv-spark/bin/pip install --quiet --disable-pip-version-check "pyspark==4.2.*"
+	@touch $@
+
+test-spark: setup .venv-spark/.installed ## The models on Sail and on Apache Spark with two workers (Java 17, /dev/fuse)
+	SPARK_HOME=$$(echo $(CURDIR)/.venv-spark/lib/python3*/site-packages/pyspark) $(BIN)/pytest -m spark tests/spark
 
 test-failures: setup ## Disks that fill up, services away for minutes, clocks that jump, on real processes
 	$(BIN)/pytest -m failures tests/failures
