@@ -27,6 +27,7 @@ from typing import Any
 
 import psycopg
 from cityledger.console.app import create_app
+from cityledger.console.readiness import get_ready
 from cityledger.ledger.deliveries import ZONE
 from cityledger.ledger.journal import Journal
 from cityledger.ledger.quality import QualityStore
@@ -173,6 +174,7 @@ class _Pages:
         self._app.state.desk.quality = QualityStore(
             database, settings.contracts_dir, clock=_clock()
         )
+        get_ready()
         self._browser = TestClient(self._app)
         self._datasets, self._rules = datasets, rules
         self._departments = sorted({dataset.split(".")[0] for dataset in datasets})

@@ -23,6 +23,7 @@ def build() -> ASGIApp:
     from cityledger.airflow.tasks import unfinished_tasks
     from cityledger.console.accounts import Accounts
     from cityledger.console.app import create_app
+    from cityledger.console.readiness import get_ready
     from cityledger.settings import get_settings
 
     settings = get_settings()
@@ -32,12 +33,14 @@ def build() -> ASGIApp:
         user = await _airflow_user(request)
         return None if user is None else person_of(user, accounts)
 
-    return create_app(
+    console = create_app(
         settings,
         identify=identify,
         login_address=login_address,
         figures={"airflow": unfinished_tasks},
     )
+    get_ready()
+    return console
 
 
 def login_address(request: Request) -> str:

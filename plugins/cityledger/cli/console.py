@@ -37,12 +37,15 @@ def serve(
     """Serve the console with its own login, at http(s)://HOST:PORT/cityledger/."""
     import uvicorn
 
+    from cityledger.console.readiness import get_ready
     from cityledger.console.standalone import PREFIX, create_standalone
 
     options = server_options(host, port, certificate, key, secrets="passwords")
     scheme = "https" if certificate else "http"
     typer.echo(f"CityLedger console: {scheme}://{host}:{port}{PREFIX}/")
-    uvicorn.run(create_standalone(get_settings()), **options)
+    console = create_standalone(get_settings())
+    get_ready()
+    uvicorn.run(console, **options)
 
 
 @user.command("add")

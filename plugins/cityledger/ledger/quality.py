@@ -50,7 +50,7 @@ from cityledger.ledger.quality_records import (
 )
 from cityledger.ledger.standing import Picture, Standing, last_days, total
 from cityledger.ledger.sums import Sums
-from cityledger.records import Receipt, Release, RuleResult, Validation
+from cityledger.records import Receipt, Release, RuleResult, RuleStatus, Validation
 from cityledger.settings import Settings
 from cityledger.storage import tables
 from cityledger.storage.database import Database
@@ -587,7 +587,7 @@ def _point(row: Any, by_run: Mapping[int, Mapping[str, Any]]) -> RulePoint:
         run=row.validation_id,
         partition=run["partition"],
         at=run["at"],
-        status=row.status,
+        status=RuleStatus(row.status),
         evaluated=row.evaluated,
         failed=row.failed,
     )

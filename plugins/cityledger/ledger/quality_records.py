@@ -6,6 +6,7 @@ them, and missing deliveries counted as failed batches (0202) and late ones (050
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
 
@@ -231,8 +232,13 @@ class RunSummary(Record):
     contract_sha256: str
 
 
-class RulePoint(Record):
-    """One verdict in a rule's history."""
+@dataclass(frozen=True, slots=True)
+class RulePoint:
+    """One verdict in a rule's history.
+
+    No model: a page of 300 rules keeps thousands, and each model is three objects that the garbage
+    collector visits.
+    """
 
     run: int
     partition: str

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import asdict
 from datetime import date
 from typing import Any
 
@@ -93,7 +94,7 @@ def dataset_data(view: CurrentView, dataset: str, day: date | None = None) -> di
 def rule_data(view: CurrentView, dataset: str, key: str) -> list[dict[str, Any]]:
     """The verdicts of one rule as JSON, oldest first."""
     view.contract(dataset)
-    return [one.model_dump(mode="json") for one in view.desk.quality.rule_history(dataset, key)]
+    return [asdict(one) for one in view.desk.quality.rule_history(dataset, key)]
 
 
 def sentences(contract: Contract, language: str) -> dict[str, str]:
