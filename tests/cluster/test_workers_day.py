@@ -15,6 +15,7 @@ from typing import Any
 import cityledger_stack
 import httpx
 import pytest
+from cityledger.demo import airflow_client
 from cityledger.demo.airflow_client import AirflowClient
 from cityledger.demo.day import STANDARDISE, Day
 from cityledger.demo.generate.answers import AnswerKey
@@ -94,6 +95,9 @@ def city(home: Path, server_dir: Path) -> Iterator[City]:
     """The day and everything that happens in it."""
     pauses = server_dir / "pauses"
     pauses.mkdir()
+    # The api-server waits for a database that restarts, and so must its client.
+    patch = pytest.MonkeyPatch()
+    patch.setattr(airflow_client, "_TIMEOUT_SECONDS", 180.0)
     began = datetime.now(UTC).isoformat()
     with stack_environment(home, **QUICK, **_pausing(pauses)), ExitStack() as after:
         cityledger_stack.up(workers=WORKERS)
@@ -103,6 +107,7 @@ def city(home: Path, server_dir: Path) -> Iterator[City]:
         disturbances = Disturbances(pauses, STEPS)
         database = Database.from_settings(settings)
         after.callback(database.close)
+        after.callback(patch.undo)
         summary = Day(settings, places, disturbances).run()
         yield City(key, settings, Journal(database), summary, disturbances, began)
 

@@ -110,13 +110,17 @@ class Database:
 
         Raises:
             UnavailableError: another process kept the lock too long (code ``locked``), the database
-                does not answer, or the clocks differ too much (``clock_off``).
+                does not answer, the clocks differ too much (``clock_off``), or the work failed
+                after the database had cut our session.
             CityLedgerError: it refuses us, or its tables are not those of this program.
         """
         with self._connect() as connection:
             self._acquire(connection, name, timeout)
             try:
                 yield
+            except CityLedgerError as error:
+                self._blame_the_cut(connection, name, error)
+                raise
             finally:
                 # Dropped, not pooled: closing gives the lock back even when SQL no longer works.
                 connection.invalidate()
@@ -157,6 +161,21 @@ class Database:
                 ) from None
             with self._explained():
                 raise
+
+    def _blame_the_cut(self, connection: Connection, name: str, error: CityLedgerError) -> None:
+        # A database that restarts cuts our session and every other one: what failed meanwhile, dbt
+        # for instance, tells of its own connection only, in words that nobody could sort.
+        if isinstance(error, UnavailableError):
+            return
+        try:
+            connection.execute(text("SELECT 1"))
+        except DBAPIError:
+            raise UnavailableError(
+                f"the database cut our session while {name} was worked on",
+                where=f"{self.address.host}:{self.address.port}",
+                fix="run again; what was finished before is not done twice",
+                code="database_unavailable",
+            ) from error
 
     @contextmanager
     def _explained(self) -> Iterator[None]:

@@ -16,9 +16,15 @@ from cityledger.errors import CityLedgerError, UnavailableError
 from cityledger.settings import Settings
 from cityledger.storage.address import DatabaseAddress
 from cityledger.storage.database import Database
+from cityledger.storage.outages import PASSING
 from cityledger.storage.tables import SCHEMA, metadata
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
+
+_CUT_OTHERS = """
+    SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+    WHERE datname = current_database() AND pid <> pg_backend_pid()
+"""
 
 
 @pytest.fixture(scope="session")
@@ -104,6 +110,27 @@ def test_lock_is_given_back_after_an_error_inside(database: Database) -> None:
     """Prevents a failed task from blocking its own retry."""
     with pytest.raises(ZeroDivisionError), database.lock("one"):
         raise ZeroDivisionError
+    with database.lock("one", timeout=10):
+        pass
+
+
+def test_what_fails_while_the_database_restarts_is_tried_again(database: Database) -> None:
+    """Prevents a restart from ending the day: dbt's words for a cut session name no outage."""
+
+    def work(cut: bool) -> None:
+        with database.lock("one"):
+            if cut:
+                with database.begin() as other:
+                    other.execute(text(_CUT_OTHERS))
+            raise CityLedgerError("a model failed", code="dbt_failed")
+
+    with pytest.raises(CityLedgerError) as told:
+        work(cut=False)
+    assert told.value.code == "dbt_failed"
+    with pytest.raises(UnavailableError) as told:
+        work(cut=True)
+    assert told.value.code in PASSING
+    assert isinstance(told.value.__cause__, CityLedgerError)
     with database.lock("one", timeout=10):
         pass
 
