@@ -89,6 +89,11 @@ def kill_scheduler(_address: str) -> None:
     _end("scheduler", signal.SIGKILL)
 
 
+def kill_broker(_address: str) -> None:
+    """``kill -9`` the queue and wait until it runs again."""
+    _end("redis", signal.SIGKILL)
+
+
 def restart_database(_address: str) -> None:
     """What ``pg_ctl stop -m immediate`` does: no checkpoint, every session cut; then a start."""
     _end("postgres", signal.SIGQUIT)

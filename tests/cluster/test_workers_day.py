@@ -43,6 +43,7 @@ STEPS = (
     Step("a worker is killed in the middle of parse", "parse", disturb.kill_worker),
     Step("a worker is killed in the middle of validate", "validate", disturb.kill_worker),
     Step("the scheduler is killed", "parse", disturb.kill_scheduler, goes_on=True),
+    Step("the broker is killed", "parse", disturb.kill_broker, goes_on=True),
     Step("the database restarts during parse", "parse", disturb.restart_database, goes_on=True),
     Step("a worker is killed in the middle of dbt", "dbt", disturb.kill_worker),
     Step("the database restarts during dbt", "dbt", disturb.restart_database, goes_on=True),
@@ -133,6 +134,7 @@ def test_everything_happened_that_was_to_happen(city: City) -> None:
     kills = sum(step.act is disturb.kill_worker for step in STEPS)
     assert restarts["worker-1"] + restarts["worker-2"] == kills
     assert restarts["scheduler"] >= 1
+    assert restarts["redis"] == 1
     assert restarts["postgres"] == sum(step.act is disturb.restart_database for step in STEPS)
 
 
