@@ -53,7 +53,9 @@ class Verdict:
 
 
 @dataclass(slots=True)
-class _Tally:
+class Tally:
+    """What was counted of one rule."""
+
     evaluated: int = 0
     failed: int = 0
     undecided: int = 0
@@ -75,7 +77,7 @@ class Session:
     ) -> None:
         self._where = where
         self._rules = {bound.spec.key: bound for bound in rules}
-        self._tallies = {key: _Tally() for key in self._rules}
+        self._tallies = {key: Tally() for key in self._rules}
         self._totals: dict[str, Totals] = {}
         judges: dict[str, tuple[str, Judge]] = {}
         for key, bound in self._rules.items():
@@ -99,6 +101,11 @@ class Session:
             self._guard(key, totals.add, typed)
         return _verdict(judgement.failing, self._rules, typed.height)
 
+    @property
+    def tallies(self) -> Mapping[str, Tally]:
+        """What was counted so far, by rule; totals come with :meth:`finish`."""
+        return self._tallies
+
     def finish(self, control_totals: Sequence[Mapping[str, str]] = ()) -> tuple[RuleResult, ...]:
         """The result of every rule, in the contract's order.
 
@@ -107,7 +114,9 @@ class Session:
         """
         for key in self._totals:
             self._guard(key, self._close, key, control_totals)
-        return tuple(_result(self._rules[key].spec, tally) for key, tally in self._tallies.items())
+        return tuple(
+            rule_result(self._rules[key].spec, tally) for key, tally in self._tallies.items()
+        )
 
     def _count(self, typed: pl.DataFrame, judgement: Judgement) -> None:
         for key, tally in self._tallies.items():
@@ -126,7 +135,7 @@ class Session:
         return typed.height - typed[call.column].null_count()
 
     @staticmethod
-    def _take(key: str, tally: _Tally, judgement: Judgement) -> None:
+    def _take(key: str, tally: Tally, judgement: Judgement) -> None:
         if key in judgement.failing:
             tally.failed += int(judgement.failing[key].sum())
         tally.undecided += judgement.undecided.get(key, 0)
@@ -190,7 +199,8 @@ def _broken(failing: Mapping[str, pl.Series], rows: int) -> pl.Series:
     return lists["key"].gather(place).alias("rules")
 
 
-def _result(spec: RuleSpec, tally: _Tally) -> RuleResult:
+def rule_result(spec: RuleSpec, tally: Tally) -> RuleResult:
+    """The result that the counts amount to."""
     threshold = spec.threshold
     message = tally.error
     if not message and tally.undecided:
@@ -216,7 +226,7 @@ def _result(spec: RuleSpec, tally: _Tally) -> RuleResult:
     )
 
 
-def _status(spec: RuleSpec, tally: _Tally) -> RuleStatus:
+def _status(spec: RuleSpec, tally: Tally) -> RuleStatus:
     threshold = spec.threshold
     if threshold is None:
         return RuleStatus.WARNING if tally.failed else RuleStatus.PASSED

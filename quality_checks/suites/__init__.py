@@ -21,7 +21,7 @@ __all__ = ["SUITES_OF", "TableSuite", "all_suites", "check_tables"]
 SUITES_OF = "cityledger"
 """dbt project whose models the suites of this package are written for."""
 
-_OTHER_MODULES = frozenset({"base", "runner"})
+_OTHER_MODULES = frozenset({"base", "distributed", "runner"})
 
 
 @cache

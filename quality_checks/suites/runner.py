@@ -107,6 +107,21 @@ class _Lake:
 def _judge(suite: TableSuite, lake: _Lake, codes_dir: Path, as_of: date) -> Iterator[RuleResult]:
     relation = lake.relation(suite.table)
     types = dict(zip(relation.columns, map(_type, map(str, relation.types)), strict=True))
+    bound, results = bind(suite, types, codes_dir, as_of, lake.finder())
+    for rules, batches in _passes(relation, list(bound.values())):
+        for result in run(suite.table, rules, batches):
+            results[result.key] = result
+    yield from (results[spec.key] for _, spec in suite.specs())
+
+
+def bind(
+    suite: TableSuite,
+    types: Mapping[str, ColumnType],
+    codes_dir: Path,
+    as_of: date,
+    tables: Tables | None,
+) -> tuple[dict[str, BoundRule], dict[str, RuleResult]]:
+    """The suite's rules for a table with these columns, and an error for each that lacks one."""
     bound: dict[str, BoundRule] = {}
     results: dict[str, RuleResult] = {}
     for one, spec in suite.specs():
@@ -117,17 +132,14 @@ def _judge(suite: TableSuite, lake: _Lake, codes_dir: Path, as_of: date) -> Iter
             codes=lambda name: load_codes(codes_dir, name),
             as_of=as_of,
             reads=_no_texts,
-            tables=lake.finder(),
+            tables=tables,
         )
         missing = sorted(set(_reads(one.rule, call)) - types.keys())
         if missing:
             results[spec.key] = _cannot(spec, f"the table has no column {', '.join(missing)}")
         else:
             bound[spec.key] = BoundRule(one.rule, call)
-    for rules, batches in _passes(relation, list(bound.values())):
-        for result in _run(suite.table, rules, batches):
-            results[result.key] = result
-    yield from (results[spec.key] for _, spec in suite.specs())
+    return bound, results
 
 
 def _type(kind: str) -> ColumnType:
@@ -153,7 +165,7 @@ def _passes(
     relation: DuckDBPyRelation, rules: list[BoundRule]
 ) -> Iterator[tuple[list[BoundRule], Iterable[pl.DataFrame]]]:
     """Rules that look back over rows need their columns whole; all others see batches."""
-    whole = [r for r in rules if r.rule.form is Form.ROW and _looks_back(r.rule)]
+    whole = [r for r in rules if r.rule.form is Form.ROW and looks_back(r.rule)]
     for chosen in (whole, [rule for rule in rules if rule not in whole]):
         if not chosen:
             continue
@@ -162,7 +174,8 @@ def _passes(
         yield chosen, [columns.pl()] if chosen is whole else _batches(columns)
 
 
-def _looks_back(rule: Rule) -> bool:
+def looks_back(rule: Rule) -> bool:
+    """Whether a rule needs more than the row that it judges."""
     return "orderBy" in rule.arguments or "by" in rule.arguments
 
 
@@ -173,9 +186,10 @@ def _batches(relation: DuckDBPyRelation) -> Iterator[pl.DataFrame]:
             yield frame
 
 
-def _run(
+def run(
     table: str, rules: list[BoundRule], batches: Iterable[pl.DataFrame]
 ) -> tuple[RuleResult, ...]:
+    """Judge batch by batch; a table without rows is judged, too."""
     session: Session | None = None
     for batch in batches:
         session = session or Session(table, dict.fromkeys(batch.columns), rules)

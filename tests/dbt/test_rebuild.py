@@ -113,7 +113,7 @@ def test_lost_row_stops_the_build(new_lake: Callable[[], Settings], target_dir: 
             [release],
             settings=settings,
             target_dir=target_dir,
-            validations=[_one_more_row(validation)],
+            validations=[one_more_row(validation)],
         )
     assert caught.value.code == "dbt_failed"
     assert "accounting_identity_holds" in str(caught.value)
@@ -170,7 +170,8 @@ def test_unit_tests_of_the_models(built: Built, target_dir: Path) -> None:
     assert [result.status for result in results] == ["pass"] * 5
 
 
-def _one_more_row(validation: Validation) -> Validation:
+def one_more_row(validation: Validation) -> Validation:
+    """A validation that counts a row which its object does not hold."""
     counts = validation.accounting
     more = {name: getattr(counts, name) + 1 for name in ("extracted", "parsed", "validated")}
     return validation.model_copy(update={"accounting": counts.model_copy(update=more)})

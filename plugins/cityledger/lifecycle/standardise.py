@@ -91,7 +91,12 @@ def standardise(
             from cityledger.lifecycle.spark.build import build_on_engine
 
             built = build_on_engine(
-                settings, key, inputs=inputs, target_dir=target_dir, environment=environment
+                settings,
+                key,
+                inputs=inputs,
+                target_dir=target_dir,
+                environment=environment,
+                as_of=_newest_day(released),
             )
             return _inspect(settings, target_dir, built.models, released, contracts, built)
         models = invoke(
@@ -189,7 +194,11 @@ def _inspect(
         staged = tuple(_staged(connection, snapshot, released))
         results = (
             *_check_history(connection, settings, snapshot, released, contracts),
-            *_check_tables(connection, settings, snapshot, released, target_dir),
+            *(
+                built.results
+                if built
+                else _check_tables(connection, settings, snapshot, released, target_dir)
+            ),
         )
     return Standardisation(
         snapshot_id=snapshot,
@@ -282,14 +291,18 @@ def _check_tables(
     Only those of the dbt project that the suites were written for: a city's own project may give
     another table the same name.
     """
-    periods = [Partition.parse(release.partition).end for release in released]
     return check_tables(
         connection,
         tables(target_dir, project=SUITES_OF),
         codes_dir=settings.contracts_dir / "codes",
-        as_of=max(periods, default=date.min),
+        as_of=_newest_day(released),
         snapshot=snapshot,
     )
+
+
+def _newest_day(released: Sequence[Release]) -> date:
+    days = (Partition.parse(release.partition).end for release in released)
+    return max(days, default=date.min)
 
 
 def _staging_table(dataset: str) -> str:

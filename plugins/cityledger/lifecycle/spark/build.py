@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 from pydantic import SecretStr
@@ -15,9 +15,11 @@ from cityledger.lifecycle.dbt_run import invoke, tables
 from cityledger.lifecycle.spark.adopt import adopt
 from cityledger.lifecycle.spark.session import engine_address, open_engine
 from cityledger.lifecycle.spark.tables import engine_digest, lake_types
-from cityledger.records import ModelResult
+from cityledger.records import ModelResult, RuleResult
 from cityledger.settings import Settings
 from cityledger.storage.objects import LAKE, ObjectStore
+from quality_checks.suites import SUITES_OF
+from quality_checks.suites.distributed import check_tables_on_engine
 
 _FOLDER = "engine"  # below it, in the lake's bucket, each build has a folder of its own
 _BUILD = ("build", "--exclude-resource-type", "unit_test")
@@ -29,11 +31,13 @@ class EngineBuild:
 
     Attributes:
         digests: ``schema.table`` → digest and rows, computed on the engine.
+        results: Of the suites of core and indicators, judged on the engine.
     """
 
     snapshot_id: int
     models: tuple[ModelResult, ...]
     digests: Mapping[str, TableDigest]
+    results: tuple[RuleResult, ...]
 
 
 def build_on_engine(
@@ -43,6 +47,7 @@ def build_on_engine(
     inputs: Path,
     target_dir: Path,
     environment: Mapping[str, str],
+    as_of: date,
 ) -> EngineBuild:
     """Build every table on the engine and hand them to the lake.
 
@@ -56,6 +61,7 @@ def build_on_engine(
         inputs: Folder of the input files; they are copied into the store for the engine.
         target_dir: Keep it from run to run.
         environment: What the macros read.
+        as_of: Last day of the newest period.
 
     Raises:
         CityLedgerError: a model or a test failed, or the engine is not configured; the lake is as
@@ -77,6 +83,12 @@ def build_on_engine(
         )
         types = {table: lake_types(engine, table) for table in tables(artefacts)}
         digests = {table: engine_digest(engine, table, kinds) for table, kinds in types.items()}
+        results = check_tables_on_engine(
+            engine.spark,
+            tables(artefacts, project=SUITES_OF),
+            codes_dir=settings.contracts_dir / "codes",
+            as_of=as_of,
+        )
     rows = {table: digest.rows for table, digest in digests.items()}
     snapshot = adopt(settings, store, types, rows, folder=folder)
     invoke(
@@ -85,7 +97,13 @@ def build_on_engine(
         target_dir=target_dir,
         environment=environment,
     )
-    return EngineBuild(snapshot_id=snapshot, models=models, digests=digests)
+    version = {"object_version": f"snapshot:{snapshot}"}
+    return EngineBuild(
+        snapshot_id=snapshot,
+        models=models,
+        digests=digests,
+        results=tuple(result.model_copy(update=version) for result in results),
+    )
 
 
 def run_dbt(

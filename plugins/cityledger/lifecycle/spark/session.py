@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+import socket
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
@@ -23,6 +25,8 @@ OPTIONS: Mapping[str, str] = {
     "spark.sql.timestampType": "TIMESTAMP_NTZ",
     "spark.sql.ansi.enabled": "true",
 }
+_PORT = 15002  # of Spark Connect, where the address names none
+_SECONDS = 10.0
 PADS_VIEW = "pseudonym_pads"
 _DRIVER_LIMIT = 100_000  # rows that a query may bring here; tables stay on the engine
 
@@ -46,8 +50,8 @@ class Engine:
         """
         try:
             found = self.spark.sql(query).limit(_DRIVER_LIMIT + 1).collect()
-        except Exception as error:
-            raise refused(error) from error
+        except _errors() as error:
+            raise refused(error) from None
         if len(found) > _DRIVER_LIMIT:
             raise CityLedgerError(
                 f"a query gave more than {_DRIVER_LIMIT} rows",
@@ -60,8 +64,8 @@ class Engine:
         """Column → type as the engine spells it, in order."""
         try:
             fields = self.spark.sql(f"SELECT * FROM {table}").schema.fields
-        except Exception as error:
-            raise refused(error) from error
+        except _errors() as error:
+            raise refused(error) from None
         return {field.name: field.dataType.simpleString() for field in fields}
 
 
@@ -76,10 +80,26 @@ def open_engine(settings: Settings, key: SecretStr) -> Iterator[Engine]:
         UnavailableError: the engine does not answer (``spark_unavailable``).
     """
     address = engine_address(settings)
+    _check_reachable(address)
+    # It writes the engine's messages to stderr, with values of the data in them.
+    logging.getLogger("SQLQueryContextLogger").disabled = True
     with warnings.catch_warnings():
-        # pyspark warns of pandas 3 when it is imported; nothing here uses pandas on Spark.
-        warnings.simplefilter("ignore", FutureWarning)
-        from pyspark.sql import SparkSession
+        # Of pandas 3, which nothing here uses on Spark, and of dbt's wish for a Hive catalogue,
+        # which no Connect server grants, with every statement.
+        warnings.filterwarnings("ignore", module="pyspark")
+        spark = _connect(address)
+        try:
+            pads = hmac_pads(key)
+            spark.createDataFrame(
+                [tuple(pads.values())], ", ".join(f"{name} binary" for name in pads)
+            ).createOrReplaceTempView(PADS_VIEW)
+            yield Engine(spark)
+        finally:
+            spark.stop()
+
+
+def _connect(address: str) -> SparkSession:
+    from pyspark.sql import SparkSession
 
     builder = SparkSession.builder.remote(address)
     for name, value in OPTIONS.items():
@@ -87,23 +107,15 @@ def open_engine(settings: Settings, key: SecretStr) -> Iterator[Engine]:
     try:
         spark = builder.create()
         spark.sql("SELECT 1").collect()
-    except Exception as error:
-        raise UnavailableError(
-            f"the engine does not answer: {type(error).__name__}",
-            where="CITYLEDGER_SPARK_REMOTE",
-            fix="check that its Spark Connect server runs and can be reached from here",
-            code="spark_unavailable",
-        ) from error
-    # It writes the engine's messages to stderr, with values of the data in them.
-    logging.getLogger("SQLQueryContextLogger").disabled = True
-    try:
-        pads = hmac_pads(key)
-        spark.createDataFrame(
-            [tuple(pads.values())], ", ".join(f"{name} binary" for name in pads)
-        ).createOrReplaceTempView(PADS_VIEW)
-        yield Engine(spark)
-    finally:
-        spark.stop()
+    except _errors() as error:
+        raise _unavailable(type(error).__name__) from None  # the text may hold the token
+    return spark
+
+
+def _errors() -> type[Exception]:
+    from pyspark.errors import PySparkException
+
+    return PySparkException
 
 
 def refused(error: Exception) -> CityLedgerError:
@@ -132,3 +144,21 @@ def engine_address(settings: Settings) -> str:
             exit_code=Exit.USAGE,
         )
     return remote
+
+
+def _check_reachable(address: str) -> None:
+    """The client itself would try for ten minutes; the task queue does the waiting."""
+    place = urlsplit(address)
+    try:
+        socket.create_connection((place.hostname or "", place.port or _PORT), _SECONDS).close()
+    except OSError as error:
+        raise _unavailable(error.strerror or type(error).__name__) from error
+
+
+def _unavailable(why: str) -> UnavailableError:
+    return UnavailableError(
+        f"the engine does not answer: {why}",
+        where="CITYLEDGER_SPARK_REMOTE",
+        fix="check that its Spark Connect server runs and can be reached from here",
+        code="spark_unavailable",
+    )
