@@ -32,7 +32,10 @@ DOCUMENTS = sorted(
 # Where a path in a document may begin: modules are named without the folders above them.
 PLACES = ("", "plugins/cityledger/", "quality_checks/", "infra/embedded/cityledger_stack/")
 # Read by the supervisor, the compose file and the tests, not by the library.
-ELSEWHERE = {"CITYLEDGER_HOME", plan.BROKER, plan.WORKERS}
+ELSEWHERE = {
+    *("CITYLEDGER_HOME", plan.BROKER, plan.WORKERS),
+    *re.findall(r"\$\{(CITYLEDGER_\w+)", (ROOT / "docker-compose.yml").read_text("utf-8")),
+}
 
 every_document = pytest.mark.parametrize(
     "document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT))
