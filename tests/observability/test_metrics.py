@@ -217,6 +217,13 @@ def test_values_of_data_never_become_labels(ready_settings: Settings) -> None:
         assert secret not in seen.text
 
 
+def test_a_failure_counts_from_zero(ready_settings: Settings) -> None:
+    """Prometheus sees growth only: a counter that appears as 1 has not grown."""
+    Runner(ready_settings).journal.record(_outcome("1", "success"))
+    labels = {"dataset": METRO, "stage": "parse", "status": "failure"}
+    assert scrape(ready_settings).value("cityledger_stage_attempts_total", **labels) == 0
+
+
 def test_many_kinds_of_errors_stay_few_series(ready_settings: Settings) -> None:
     """Exceptions come from a hundred libraries; each class by name would add up for ever."""
     journal = Runner(ready_settings).journal

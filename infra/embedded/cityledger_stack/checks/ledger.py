@@ -89,7 +89,7 @@ def _key(settings: Settings) -> Finding:
     if settings.ledger_key is not None:
         return Finding("ledger key", "ok", "given by CITYLEDGER_LEDGER_KEY")
     if not path.exists():
-        fix = "restore it from the backup, or `cityledger ledger key rotate` and say why"
+        fix = "restore it from the backup, or `cityledger ledger new-key` and say why"
         return Finding("ledger key", "problem", f"{path} is gone: nothing can be signed", fix)
     mode = path.stat().st_mode & 0o777
     return finding("ledger key", mode & 0o077 == 0, f"has mode {mode:04o}", f"chmod 600 {path}")

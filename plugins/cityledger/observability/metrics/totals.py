@@ -50,6 +50,7 @@ _REJECTS: Final = text(
     " AND jsonb_typeof(o.detail -> 'rejects') = 'object' GROUP BY 1, 2"
 )
 _NO_END: Final = 2**62
+_ALWAYS: Final = ("success", "failure")
 
 
 @dataclass
@@ -118,8 +119,7 @@ def _word(found: str) -> str:
 
 def _figures(sums: _Sums) -> Figures:
     figures = Figures()
-    for labels, count in sums.attempts.items():
-        figures.set(catalogue.ATTEMPTS, count, *labels)
+    _set_attempts(figures, sums)
     for where, count in _bounded(sums.errors).items():
         figures.set(catalogue.ERRORS, count, *where)
     for why, count in sums.rejects.items():
@@ -131,6 +131,15 @@ def _figures(sums: _Sums) -> Figures:
         if name == "validated":
             _set_rows(figures, sums, dataset)
     return figures
+
+
+def _set_attempts(figures: Figures, sums: _Sums) -> None:
+    # With its zero before it: the growth of a counter that first shows as 1 is not seen.
+    for dataset, stage in {(dataset, stage) for dataset, stage, _ in sums.attempts}:
+        for status in _ALWAYS:
+            figures.set(catalogue.ATTEMPTS, 0, dataset, stage, status)
+    for labels, count in sums.attempts.items():
+        figures.set(catalogue.ATTEMPTS, count, *labels)
 
 
 def _set_rows(figures: Figures, sums: _Sums, dataset: str) -> None:
