@@ -8,7 +8,7 @@ SCALE  ?= 1
 SEED   ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lock demo up down status test lint format unit bench bench-compare realdata compose-smoke drill test-login test-cluster test-failures test-spark kubernetes-render clean
+.PHONY: help setup lock demo up down status test lint format unit bench bench-compare realdata compose-smoke drill bundle test-login test-cluster test-failures test-spark kubernetes-render clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -106,6 +106,9 @@ kubernetes-render: setup ## Render the manifests (and the chart, CHART=…) and 
 	  $(if $(CHART),{ echo ---; helm template airflow $(CHART) -n cityledger -f infra/helm/values.yaml; } >> "$$rendered" &&) \
 	  grep -c '^kind: ' "$$rendered" && \
 	  $(BIN)/kubernetes-validate -k 1.35 --strict --quiet --no-warn "$$rendered"
+
+bundle: setup ## Make dist/cityledger-….tar: installs and runs where no registry can be reached
+	@$(BIN)/python infra/bundle/make_bundle.py
 
 clean: ## Stop the stack and delete .venv and caches (.cityledger with your data stays)
 	@[ ! -x $(BIN)/cityledger ] || $(BIN)/cityledger down
