@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from cityledger.demo.generate.generator import generate
+from cityledger.demo.generate.generator import generate, key_path
 
 from tests.failures.town import Town
 
@@ -31,6 +31,7 @@ def town(extracts: Path) -> Iterator[Town]:
         made.start()
         made.prepare()
         shutil.copytree(extracts, made.drop_dir, dirs_exist_ok=True)
+        shutil.copy(key_path(extracts), key_path(made.drop_dir))
         yield made
     finally:
         made.stop()

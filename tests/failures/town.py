@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -115,14 +115,18 @@ class Town:
     Args:
         place: A folder that the database's account can reach.
         patience: How long a run waits for a service, in seconds.
+        disks: Where ``postgres`` or ``s3`` keep their data, if not below ``place``.
     """
 
-    def __init__(self, place: Path, patience: float = 30.0) -> None:
+    def __init__(
+        self, place: Path, patience: float = 30.0, disks: Mapping[str, Path] | None = None
+    ) -> None:
+        disks = {"postgres": place, "s3": place, **(disks or {})}
         self.place = place
         place.mkdir(mode=0o711, exist_ok=True)
         self.password, self.key = f"pw{secrets.token_hex(12)}", secrets.token_hex(16)
         postgres = Postgres(
-            data_dir=place / "postgres",
+            data_dir=disks["postgres"] / "postgres",
             port=pick(),
             password=self.password,
             account=server_account(),
@@ -130,7 +134,7 @@ class Town:
         )
         ports = pick_ports({})
         weed = SeaweedFS(
-            data_dir=place / "s3",
+            data_dir=disks["s3"] / "s3",
             ports=ports,
             access_key="town",
             secret_key=self.key,
@@ -198,6 +202,11 @@ class Town:
         command = ("-c", "from cityledger.cli.main import main; main()", *words, "--json")
         return self.begin_python(*command, wrapper=wrapper, **changes)
 
+    def run_at(self, seconds: float, *words: str, **changes: str) -> Ran:
+        """A command in a process whose clock is so many seconds ahead."""
+        shifted = ("-m", "tests.failures.shifted", str(seconds), *words, "--json")
+        return ended(self.begin_python(*shifted, **changes))
+
     def begin_python(
         self, *words: str, wrapper: Sequence[str] = (), **changes: str
     ) -> subprocess.Popen[str]:
@@ -213,12 +222,12 @@ class Town:
         )
 
 
-def ended(process: subprocess.Popen[str], *, killed: bool = False) -> Ran:
+def ended(process: subprocess.Popen[str], *, killed: bool = False, seconds: float = 120) -> Ran:
     """A command at its end, which may be made to come."""
     if killed:
         process.send_signal(signal.SIGKILL)
     try:
-        out, err = process.communicate(timeout=120)
+        out, err = process.communicate(timeout=seconds)
     except subprocess.TimeoutExpired:
         process.kill()
         raise

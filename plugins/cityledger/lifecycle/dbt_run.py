@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from cityledger.errors import CityLedgerError
 from cityledger.records import ModelResult
 from cityledger.settings import PROJECT_DIR
+from cityledger.storage.outages import outage_in
 
 _BAD = {"error", "fail", "runtime error"}
 _HEADING = re.compile(r"\w+ Error( in .*)?$")
@@ -75,6 +76,7 @@ def invoke(
         finally:
             close()
     models = tuple(_results(results)) if results.exists() else ()
+    _check_services(results, outcome.exception)
     _check(models, outcome.exception, target_dir)
     return models
 
@@ -164,6 +166,16 @@ def _without_values(message: str) -> str:
     lines = [line.strip() for line in message.splitlines() if line.strip()]
     told = [line for line in lines if not _HEADING.match(line)]
     return _QUOTED.sub("…", (told or lines or [""])[0])
+
+
+def _check_services(results: Path, exception: BaseException | None) -> None:
+    """Tell a service that went away during the build from a model that is wrong."""
+    found = json.loads(results.read_text("utf-8"))["results"] if results.exists() else []
+    failed = [str(result.get("message")) for result in found if result["status"] in _BAD]
+    for text in (*failed, str(exception or "")):
+        outage = outage_in(text)
+        if outage is not None:
+            raise outage from exception
 
 
 def _check(

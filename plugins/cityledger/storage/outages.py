@@ -46,14 +46,14 @@ _FULL: Final = "53100"
 # Seen from DuckDB's extensions: httpfs, and libpq below postgres_scanner and ducklake.
 _LAKE_DATABASE: Final = re.compile(
     r"unable to connect to postgres|server closed the connection|connection to server at"
-    r"|terminating connection|connection refused.*5\d{3}|SSL SYSCALL|no connection to the server"
-    r"|database system is (starting up|shutting down)|could not receive data from server",
+    r"|terminating connection|no connection to the server|could not receive data from server"
+    r"|database system is (starting up|shutting down)"
+    r"|failed to execute query \"(ROLLBACK|COMMIT)\"",
     re.I,
 )
 _LAKE_STORE: Final = re.compile(
-    r"could not establish connection|connection error for http|http (get|put|post|head) error"
-    r"|HTTP Error|\(http (500|502|503|504)\)|Failed to read connection|Could not connect to server"
-    r"|Couldn't connect to server|Connection reset by peer|SSL connection",
+    r"error for HTTP (GET|PUT|POST|HEAD|DELETE)|could not establish connection"
+    r"|\(HTTP (500|502|503|504)\)|HTTP (500|502|503|504)\b",
     re.I,
 )
 
