@@ -29,6 +29,7 @@ from cityledger.cli.trace import app as trace
 from cityledger.errors import CityLedgerError, Exit
 from cityledger.observability import logs
 from cityledger.settings import get_settings
+from cityledger.storage.outages import explained
 
 app = typer.Typer(
     name="cityledger",
@@ -78,6 +79,12 @@ def main() -> None:
     except CityLedgerError as error:
         _report(error)
         sys.exit(error.exit_code)
+    except Exception as error:
+        outage = explained(error)
+        if outage is None:
+            raise
+        _report(outage)
+        sys.exit(outage.exit_code)
     except KeyboardInterrupt:
         sys.exit(Exit.FAILED)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -499,6 +500,8 @@ class _VersionReader(io.RawIOBase):
 
 
 def _http(endpoint: S3Endpoint) -> urllib3.PoolManager:
+    # Its warning of each repeated request would bury the one line that tells of an outage.
+    logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
     # POST is retried after a lost connection only; GET, HEAD, PUT also on 5xx. Sum of waits ≈ 3 s.
     return urllib3.PoolManager(
         timeout=urllib3.Timeout(connect=5, read=300),
