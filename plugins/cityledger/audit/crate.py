@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import Any
 
 _CONTEXT = [
@@ -15,7 +16,8 @@ _PROFILES = (
     "https://w3id.org/ro/wfrun/workflow/0.5",
     "https://w3id.org/workflowhub/workflow-ro-crate/1.0",
 )
-_WORKFLOW, _RUN, _AGENT = "code/dbt_project/dbt_project.yml", "#standardise", "#cityledger"
+_WORKFLOW, _RUN = "code/dbt_project/dbt_project.yml", "#standardise"
+_SOFTWARE, _CITY, _LICENSE = "urn:cityledger:software", "#city", "#license"
 _TYPES = {
     "json": "application/json",
     "sql": "application/sql",
@@ -31,6 +33,8 @@ def crate(predicate: Mapping[str, Any], contents: Mapping[str, bytes]) -> bytes:
     """The crate's metadata file; its parts are the pack's files."""
     files = [name for name in sorted(contents) if name != _WORKFLOW]
     made = max((event["time"] for event in predicate["log"]["events"]), default="1970-01-01")
+    # The profile's pattern knows no fractions of a second.
+    made = datetime.fromisoformat(made).isoformat(timespec="seconds")
     graph = [
         {
             "@id": "ro-crate-metadata.json",
@@ -48,23 +52,32 @@ def crate(predicate: Mapping[str, Any], contents: Mapping[str, bytes]) -> bytes:
             "@type": ["File", "SoftwareSourceCode", "ComputationalWorkflow"],
             "name": "dbt project of the build",
             "programmingLanguage": {"@id": "#dbt"},
+            "encodingFormat": _TYPES["yml"],
             "version": predicate["build"]["code"]["commit"],
         },
         {"@id": "#dbt", "@type": "ComputerLanguage", "name": "dbt", "alternateName": "dbt"},
         {
-            "@id": _AGENT,
+            "@id": _SOFTWARE,
             "@type": "SoftwareApplication",
             "name": "CityLedger",
             "softwareVersion": predicate["build"]["code"]["version"],
+        },
+        {"@id": _CITY, "@type": "Organization", "name": "The city that made this evidence"},
+        {
+            "@id": _LICENSE,
+            "@type": "CreativeWork",
+            "name": "Reserved",
+            "description": "The evidence belongs to the city that made it",
         },
         {
             "@id": _RUN,
             "@type": "CreateAction",
             "name": f"standardise {predicate['build']['run_id']}",
+            "description": "The build that made the number, from the landed files to the indicator",
             "instrument": {"@id": _WORKFLOW},
-            "agent": {"@id": _AGENT},
-            "object": [{"@id": one["@id"]} for one in _inputs(predicate)],
-            "result": [{"@id": "#value"}],
+            "agent": {"@id": _CITY},
+            "object": _references(one["@id"] for one in _inputs(predicate)),
+            "result": {"@id": "#value"},
             "endTime": made,
         },
         {
@@ -91,12 +104,20 @@ def _root(predicate: Mapping[str, Any], files: list[str], made: str) -> dict[str
         "description": "What a number rests on: inputs, contracts, code, verdicts, proofs",
         "identifier": predicate["id"],
         "datePublished": made,
-        "license": "Reserved: the evidence belongs to the city that made it",
-        "conformsTo": [{"@id": one} for one in _PROFILES],
+        "license": {"@id": _LICENSE},
+        "author": {"@id": _CITY},
+        "publisher": {"@id": _CITY},
+        "conformsTo": _references(_PROFILES),
         "mainEntity": {"@id": _WORKFLOW},
-        "mentions": [{"@id": _RUN}],
-        "hasPart": [{"@id": name} for name in files],
+        "mentions": {"@id": _RUN},
+        "hasPart": _references(files),
     }
+
+
+def _references(names: Iterable[str]) -> Any:
+    """Links to entities; a single one stands alone, as RO-Crate recommends."""
+    links = [{"@id": name} for name in names]
+    return links[0] if len(links) == 1 else links
 
 
 def _inputs(predicate: Mapping[str, Any]) -> list[dict[str, Any]]:
