@@ -31,6 +31,7 @@ from cityledger.airflow.orders_dag import RemindOperator
 from cityledger.demo.generate.generator import generate
 from cityledger.runner import Runner
 from cityledger.settings import PROJECT_DIR, Settings
+from cityledger.storage.objects import BUCKETS
 from cityledger_stack import celery
 from sqlalchemy import text
 
@@ -209,9 +210,8 @@ def _state(runner: Runner) -> dict[str, Any]:
             name: connection.execute(text(f'SELECT count(*) FROM cityledger."{name}"')).scalar_one()
             for name in sorted(set(names) - TRAIL)
         }
-    buckets = ("landing", "validated", "quarantine", "rejected", "lake", "published", "evidence")
-    return {**counted, "objects": [ref for one in buckets for ref in _keys(runner, one)]}
+    return {**counted, "objects": [ref for one in BUCKETS for ref in _keys(runner, one)]}
 
 
 def _keys(runner: Runner, bucket: str) -> list[str]:
-    return [f"{bucket}/{found}" for found in sorted(map(str, runner.store.list(bucket, "")))]
+    return [f"{bucket}/{found}" for found in runner.store.list(bucket, "")]
