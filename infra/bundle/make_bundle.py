@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import importlib.util
+import json
 import platform
 import re
 import shutil
@@ -24,7 +25,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from importlib.metadata import distributions
 from pathlib import Path
 from types import ModuleType
+from uuid import NAMESPACE_URL, uuid5
 
+from cyclonedx.model.bom import Bom
+from cyclonedx.model.component import Component, ComponentType
+from cyclonedx.output.json import JsonV1Dot6
+from packageurl import PackageURL
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
@@ -51,7 +57,7 @@ PARTS = (
 _MADE = shutil.ignore_patterns(
     "__pycache__", "*.pyc", ".*cache*", "target", "logs", "dbt_packages", ".user.yml", "*.egg-info"
 )
-_ENTRY = re.compile(r"^([A-Za-z0-9][A-Za-z0-9._-]*)==", re.MULTILINE)
+_ENTRY = re.compile(r"^([A-Za-z0-9][A-Za-z0-9._-]*)==([^\s;\\]+)", re.MULTILINE)
 
 
 def chosen_lock(lock: str, names: Iterable[str]) -> str:
@@ -103,11 +109,22 @@ def download(lock: Path, wheels: Path) -> None:
     )
 
 
-def components(lock: Path, target: Path) -> None:
-    """Write the list of components of a lock as CycloneDX."""
-    program = Path(sys.executable).with_name("cyclonedx-py")
-    words = ["requirements", "--output-reproducible", "--of", "JSON", "-o", str(target), str(lock)]
-    subprocess.run([program, *words], check=True, capture_output=True)  # noqa: S603 - our words
+def components(lock: str) -> str:
+    """The list of components of a lock as CycloneDX; the same lock gives the same list."""
+    bom = Bom(serial_number=uuid5(NAMESPACE_URL, hashlib.sha256(lock.encode()).hexdigest()))
+    for name, version in _ENTRY.findall(lock):
+        bom.components.add(
+            Component(
+                name=canonicalize_name(name),
+                version=version,
+                type=ComponentType.LIBRARY,
+                purl=PackageURL("pypi", None, canonicalize_name(name), version),
+                bom_ref=f"{canonicalize_name(name)}=={version}",
+            )
+        )
+    document = json.loads(JsonV1Dot6(bom).output_as_string())
+    del document["metadata"]["timestamp"]
+    return json.dumps(document, indent=1, sort_keys=True) + "\n"
 
 
 def copy_project(target: Path) -> None:
@@ -171,12 +188,13 @@ def make(out: Path, wheels: Path | None) -> Path:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     lock = folder / "requirements.lock"
-    lock.write_text(chosen_lock((ROOT / lock.name).read_text("utf-8"), needed_names()), "utf-8")
+    chosen = chosen_lock((ROOT / lock.name).read_text("utf-8"), needed_names())
+    lock.write_text(chosen, "utf-8")
     if wheels is None:
         download(lock, folder / "wheels")
     else:
         shutil.copytree(wheels, folder / "wheels")
-    components(lock, folder / "sbom.cdx.json")
+    (folder / "sbom.cdx.json").write_text(components(chosen), "utf-8")
     copy_project(folder)
     (folder / "SHA256SUMS").write_text(checksums(folder), "utf-8")
     archive = out / f"{folder.name}.tar"

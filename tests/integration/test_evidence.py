@@ -20,6 +20,7 @@ from cityledger.ledger.catalog import Catalog
 from cityledger.ledger.columns.determinism import project_doubts
 from cityledger.ledger.facts import DECLARES, NodeKind
 from cityledger.ledger.graph import LineageGraph
+from cityledger.ledger.log import checkpoint
 from cityledger.ledger.log.files import LogFiles
 from cityledger.ledger.log.keyring import Keyring
 from cityledger.ledger.log.landed import verify_landed
@@ -294,3 +295,32 @@ def test_all_indicators_are_the_same_at_any_thread_count(
 def test_models_are_reproducible(city: tuple[Runner, Publication]) -> None:
     """Prevents a clock, a random number, a float sum or a tie in the models of the house."""
     assert project_doubts(city[0].settings.home / "dbt") == []
+
+
+def test_packs_outlive_their_key(
+    city: tuple[Runner, Publication], packs: dict[str, Path], tmp_path: Path
+) -> None:
+    """Prevents that a new key makes last year's evidence worthless, or a stolen one makes new."""
+    runner, publication = city
+    keyring = Keyring(runner.settings, runner.database, LogFiles(runner.settings, runner.store))
+    old = str(keyring.signer().verifier)
+    statement, _ = open_pack(packs["plain"], old)
+    signed = statement["predicate"]["log"]["tree_size"]
+    new = str(keyring.rotate("yearly", "keeper"))
+    checkpoint(runner.settings, database=runner.database, store=runner.store)
+    assert open_pack(packs["plain"], old)[0] == statement
+    assert verify(runner.settings).clean
+
+    value = next(v for v in publication.values if v.code == "SVC-01" and v.value)
+    evidence = gather_indicator(runner, value.code, area=value.area, period=value.period)
+    later = tmp_path / "later.zip"
+    later.write_bytes(make_pack(runner, evidence))
+    open_pack(later, new)
+    with pytest.raises(BadInputError, match="not signed by key"):
+        open_pack(later, old)
+
+    keyring.revoke(old.split("+")[1], "stolen", signed, "keeper")
+    assert verify(runner.settings).clean
+    assert open_pack(packs["plain"], old, trusted_size=signed)[0] == statement
+    with pytest.raises(BadInputError, match="revoked above"):
+        open_pack(packs["plain"], old, trusted_size=signed - 1)

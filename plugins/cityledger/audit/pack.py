@@ -69,15 +69,22 @@ def sign_statement(statement: Mapping[str, Any], signer: Signer) -> bytes:
     )
 
 
-def open_pack(path: Path, verifier: str | None = None) -> tuple[dict[str, Any], dict[str, bytes]]:
+def open_pack(
+    path: Path, verifier: str | None = None, trusted_size: int | None = None
+) -> tuple[dict[str, Any], dict[str, bytes]]:
     """The statement and the files of a pack that verifies.
+
+    Args:
+        path: Of the pack.
+        verifier: The city's verifier key; without it the one in the pack.
+        trusted_size: Of a revoked key: the largest tree that it surely signed for the city.
 
     Raises:
         BadInputError: the pack does not verify (code ``pack_not_verified``), or is not there.
     """
     try:
         raw = path.read_bytes()
-        return offline.verify(raw, verifier), offline.read_pack(raw)
+        return offline.verify(raw, verifier, trusted_size), offline.read_pack(raw)
     except FileNotFoundError:
         raise BadInputError("there is no such pack", where=str(path), code="no_pack") from None
     except offline.PackError as error:

@@ -74,7 +74,13 @@ class Rederivation(Record):
     notes: tuple[str, ...]
 
 
-def rederive_pack(path: Path, settings: Settings, *, verifier: str | None = None) -> Rederivation:
+def rederive_pack(
+    path: Path,
+    settings: Settings,
+    *,
+    verifier: str | None = None,
+    trusted_size: int | None = None,
+) -> Rederivation:
     """Verify a pack, compute its number again and compare.
 
     The pack brings the SQL that is run here: only re-derive one whose signer you trust.
@@ -84,12 +90,13 @@ def rederive_pack(path: Path, settings: Settings, *, verifier: str | None = None
         settings: Where scratch space is; the object store, if the pack brings no inputs; the
             pseudonym key, without which pseudonymised tables are not compared.
         verifier: The city's verifier key; without it the pack's own, which anybody can make.
+        trusted_size: Of a revoked key: the largest tree that it surely signed for the city.
 
     Raises:
         BadInputError: the pack does not verify.
         CityLedgerError: the landed files are not to be had, or a model fails.
     """
-    statement, files = open_pack(path, verifier)
+    statement, files = open_pack(path, verifier, trusted_size)
     settings.spool_dir.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix="rederive-", dir=settings.spool_dir))
     try:

@@ -5,6 +5,9 @@ take it from elsewhere: a forged pack could bring a forged verifier.
 
     python verify_pack.py PACK.zip --key 'city/ledger+1234abcd+A…'
 
+Was the key revoked later, --trusted-size N says up to which tree size its signatures count: as
+`cityledger ledger keys` and the file keys/<id>.revoked of the log say.
+
 Without --key the pack is checked against the key that it brings itself, which shows that it is
 whole, not that it is the city's. Exit code 0: everything fits; 1: something does not, and what.
 """
@@ -168,12 +171,15 @@ def check_inclusion(index: int, size: int, leaf: bytes, proof: list[bytes], root
     return last == 0 and found == root
 
 
-def verify(pack: bytes, verifier: str | None = None) -> dict[str, Any]:
+def verify(
+    pack: bytes, verifier: str | None = None, trusted_size: int | None = None
+) -> dict[str, Any]:
     """Check everything in a pack.
 
     Args:
         pack: Its bytes.
         verifier: The city's verifier key; without it the one in the pack.
+        trusted_size: Of a revoked key: the largest tree that it surely signed for the city.
 
     Returns:
         The statement.
@@ -185,9 +191,19 @@ def verify(pack: bytes, verifier: str | None = None) -> dict[str, Any]:
     if STATEMENT not in files or "key" not in files:
         raise PackError("the pack holds no statement or no key")
     try:
-        return check(files, verifier)
+        statement = check(files, verifier)
+        check_trust(statement["predicate"]["log"], trusted_size)
     except _MALFORMED as error:
         raise PackError(f"the pack is malformed ({type(error).__name__})") from error
+    return statement
+
+
+def check_trust(log: dict[str, Any], trusted_size: int | None) -> None:
+    """The tree was signed while the key was surely the city's own."""
+    if trusted_size is not None and log["tree_size"] > trusted_size:
+        raise PackError(
+            f"its log has {log['tree_size']} events, and the key is revoked above {trusted_size}"
+        )
 
 
 def check(files: dict[str, bytes], verifier: str | None) -> dict[str, Any]:
@@ -310,9 +326,10 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Verify an evidence pack of CityLedger, offline.")
     parser.add_argument("pack")
     parser.add_argument("--key", help="the city's verifier key: name+id+key")
+    parser.add_argument("--trusted-size", type=int, help="of a revoked key: up to which tree size")
     options = parser.parse_args(arguments)
     try:
-        statement = verify(Path(options.pack).read_bytes(), options.key)
+        statement = verify(Path(options.pack).read_bytes(), options.key, options.trusted_size)
     except (PackError, OSError) as error:
         sys.stdout.write(f"NOT VERIFIED: {error}\n")
         return 1

@@ -23,6 +23,16 @@ KeyOption = Annotated[
     ),
 ]
 
+TrustedSizeOption = Annotated[
+    int | None,
+    typer.Option(
+        min=0,
+        help="Of a key that was revoked: the largest tree that it surely signed, as"
+        " [bold]ledger keys[/] says.",
+        show_default=False,
+    ),
+]
+
 
 @app.command()
 def pack(
@@ -60,11 +70,16 @@ def pack(
 
 
 @app.command()
-def verify(pack: PackArgument, key: KeyOption = None, as_json: JsonOption = False) -> None:
+def verify(
+    pack: PackArgument,
+    key: KeyOption = None,
+    trusted_size: TrustedSizeOption = None,
+    as_json: JsonOption = False,
+) -> None:
     """Check a pack offline: signature, every byte, and the proofs of the transparency log."""
     from cityledger.audit.pack import open_pack
 
-    statement, files = open_pack(pack, _key(key))
+    statement, files = open_pack(pack, _key(key), trusted_size)
     predicate = statement["predicate"]
     if as_json:
         typer.echo(json.dumps(statement, ensure_ascii=False, indent=2))
@@ -86,12 +101,13 @@ def rederive(
             show_default=False,
         ),
     ],
+    trusted_size: TrustedSizeOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Compute the pack's number again from the original bytes; exit code 1 when it differs."""
     from cityledger.audit.rederive import Comparison, rederive_pack
 
-    result = rederive_pack(pack, get_settings(), verifier=_key(key))
+    result = rederive_pack(pack, get_settings(), verifier=_key(key), trusted_size=trusted_size)
     if as_json:
         typer.echo(result.model_dump_json(indent=2))
     else:
