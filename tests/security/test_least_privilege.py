@@ -104,7 +104,7 @@ def test_nobody_rewrites_the_ledger(installation: Installation) -> None:
     assert len(journals) > 20
     for name in journals:
         table = f"cityledger.{name}"
-        column = tables.metadata.tables[table].columns.keys()[0]
+        column = tables.metadata.tables[table].columns.keys()[-1]
         for statement in (
             f"UPDATE {table} SET {column} = {column}",
             f"DELETE FROM {table}",

@@ -12,12 +12,13 @@ from fastapi import APIRouter, FastAPI
 
 from cityledger import __version__
 from cityledger.collector.declare import declare_routes, source_routes
-from cityledger.collector.http import Allow, by_token, needs
+from cityledger.collector.http import Allow, LastResort, by_token, needs
 from cityledger.collector.read import read_routes
 from cityledger.collector.service import Background, Collector
 from cityledger.collector.tokens import Scope, TokenFile
 from cityledger.collector.write import write_routes
 from cityledger.settings import Settings
+from cityledger.web_headers import SecurityHeaders
 
 _PREFIX = "/api/v1"
 _ABOUT = (
@@ -68,5 +69,7 @@ def create_app(settings: Settings, *, allow: Allow | None = None) -> FastAPI:
         docs_url=None,  # the pages load their scripts from elsewhere; /openapi.json is complete
         redoc_url=None,
     )
+    app.add_middleware(LastResort)
+    app.add_middleware(SecurityHeaders)  # after it, hence around it: errors get the headers too
     app.include_router(create_router(settings, allow=allow, collector=collector))
     return app

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ipaddress
+import logging
+import traceback
 import zlib
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Any
@@ -12,15 +14,18 @@ from fastapi import HTTPException, Request, Response
 from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
 from starlette.routing import Match
-from starlette.types import Message
+from starlette.types import ASGIApp, Message, Receive, Send
 from starlette.types import Scope as AsgiScope
 
 from cityledger.collector.tokens import Scope, TokenFile
 from cityledger.errors import CityLedgerError, UnavailableError
 
+_log = logging.getLogger(__name__)
+
 #: Says what the holder of a request may do; raises an HTTPException for nobody.
 Allow = Callable[[Request], frozenset[Scope]]
 
+_FRAMES = 8  # of a traceback, the innermost
 _READING = frozenset({"GET", "HEAD", "OPTIONS"})
 
 #: A dependency that turns requests away.
@@ -89,6 +94,27 @@ class DeclarationRoute(NameRoute):
             return await handler(Request(request.scope, receive))
 
         return handle
+
+
+class LastResort:
+    """Answers what nobody expected, and logs where it happened without its text.
+
+    The text may hold an event; and Starlette's own last answer would be outside our headers.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
+        """Hand the request on."""
+        try:
+            await self.app(scope, receive, send)
+        except Exception as error:  # noqa: BLE001  the last place that can answer
+            frames = "".join(traceback.format_tb(error.__traceback__)[-_FRAMES:])
+            path = scope.get("path", "")
+            _log.error("unexpected %s at %s\n%s", type(error).__name__, path, frames)
+            answer = JSONResponse({"code": 500, "message": "something broke; see the log"}, 500)
+            await answer(scope, receive, send)
 
 
 def _answer(error: CityLedgerError) -> JSONResponse:

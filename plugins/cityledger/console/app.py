@@ -25,7 +25,7 @@ from fastapi import Depends, FastAPI, Request
 
 from cityledger.console import assets, errors, forms
 from cityledger.console.desk import Desk
-from cityledger.console.headers import SecurityHeaders
+from cityledger.console.headers import POLICY
 from cityledger.console.identity import Identify
 from cityledger.console.limits import BodyLimit
 from cityledger.console.pages import (
@@ -52,6 +52,7 @@ from cityledger.console.secret import load_key
 from cityledger.observability.metrics.app import route as metrics
 from cityledger.observability.metrics.exposition import Exposition, Part
 from cityledger.settings import Settings
+from cityledger.web_headers import SecurityHeaders
 
 PAGES: tuple[ModuleType, ...] = (
     city,
@@ -106,7 +107,8 @@ def create_app(
     app.state.pages = Pages([item for page in PAGES for item in getattr(page, "NAVIGATION", ())])
     app.add_middleware(BodyLimit)
     errors.install(app)
-    app.add_middleware(SecurityHeaders)  # after it, hence around it: errors get the headers too
+    # After it, hence around it: errors get the headers too.
+    app.add_middleware(SecurityHeaders, policy=POLICY)
     app.include_router(assets.router)
     for page in PAGES:
         app.include_router(page.router)

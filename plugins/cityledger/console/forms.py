@@ -32,7 +32,7 @@ def browser_mark(request: Request) -> str:
 
 def token(request: Request) -> str:
     """What a form must carry to be accepted."""
-    return _token(request, browser_mark(request))
+    return sign(request.app.state.key, browser_mark(request))
 
 
 async def check(request: Request) -> None:
@@ -43,12 +43,13 @@ async def check(request: Request) -> None:
     """
     if request.method in _SAFE:
         return
+    key: bytes = request.app.state.key
     held = request.cookies.get(COOKIE, "")
     given = request.headers.get(HEADER) or (await request.form()).get(FIELD, "")
-    if not held or not hmac.compare_digest(str(given).encode(), _token(request, held).encode()):
+    if not held or not hmac.compare_digest(str(given).encode(), sign(key, held).encode()):
         raise ForbiddenError
 
 
-def _token(request: Request, held: str) -> str:
-    key: bytes = request.app.state.key
+def sign(key: bytes, held: str) -> str:
+    """The keyed hash of what a browser holds."""
     return hmac.new(key, f"form:{held}".encode(), hashlib.sha256).hexdigest()

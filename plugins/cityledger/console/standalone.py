@@ -13,6 +13,7 @@ from cityledger.console.app import create_app
 from cityledger.console.secret import load_key
 from cityledger.console.sessions import Sessions
 from cityledger.settings import Settings
+from cityledger.web_headers import SecurityHeaders
 
 PREFIX = "/cityledger"
 
@@ -30,7 +31,9 @@ def create_standalone(settings: Settings) -> Starlette:
     )
     console.state.login = login.Login(accounts, sessions)
     console.include_router(login.router)
-    return Starlette(routes=[Route("/", _front_door), Mount(PREFIX, console)])
+    app = Starlette(routes=[Route("/", _front_door), Mount(PREFIX, console)])
+    app.add_middleware(SecurityHeaders)  # for what is not below the console
+    return app
 
 
 def _front_door(_: Request) -> Response:

@@ -75,6 +75,7 @@ def airflow_home(
         "AIRFLOW__API__HOST": "127.0.0.1",
         "AIRFLOW__API__WORKERS": "1",
         "AIRFLOW__FAB__AUTH_RATE_LIMITED": "False",
+        "AIRFLOW__FAB__CACHE_TTL": "0",  # a changed role counts at once, not after 30 s
         "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
         "NO_PROXY": "127.0.0.1,localhost",
     }
