@@ -61,7 +61,7 @@ format: setup ## Put style right where a tool can
 	$(BIN)/sqlfluff fix --disable-progress-bar dbt_project
 
 test: lint ## Everything that CI checks: lint, then all tests on real local servers
-	$(BIN)/pytest -m "not realdata and not benchmark and not drill and not login and not failures and not cluster and not spark" -n 2 --dist loadfile
+	$(BIN)/pytest -m "not realdata and not benchmark and not drill and not login and not failures and not observed and not cluster and not spark" -n 2 --dist loadfile
 
 test-login: setup ## People log in to a real Airflow server: its accounts, an OpenID provider, five roles
 	$(BIN)/pytest -m login tests/security/login
@@ -98,6 +98,9 @@ test-spark: setup .venv-spark/.installed ## The models on Sail and on Apache Spa
 
 test-failures: setup ## Disks that fill up, services away for minutes, clocks that jump, on real processes
 	$(BIN)/pytest -m failures tests/failures
+
+test-observability: setup ## A partition through an Airflow that traces: one trace, metrics, logs, a content doctor
+	$(BIN)/pytest -m observed tests/observability
 
 # kubectl and helm are yours; the chart: a folder or archive of apache-airflow/airflow.
 kubernetes-render: setup ## Render the manifests (and the chart, CHART=…) and check them by the schema

@@ -18,6 +18,7 @@ from tests.observability.receiver import Receiver, receiving
 Command = Callable[..., subprocess.CompletedProcess[str]]
 
 #: OpenTelemetry keeps one provider for a process's life, so whatever traces is a process here.
+_KEY = "generated for tests, stands for nobody's"
 _MAIN = "from cityledger.cli.main import main; main()"
 
 
@@ -51,7 +52,7 @@ def command(delivered: Settings) -> Command:
     def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [sys.executable, "-c", _MAIN, *arguments],
-            env={**os.environ, **environment},
+            env={**os.environ, "CITYLEDGER_PSEUDONYM_KEY": _KEY, **environment},
             capture_output=True,
             text=True,
             timeout=300,

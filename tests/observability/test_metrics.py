@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cityledger.cli.main import app
 from cityledger.console.app import create_app as create_console
+from cityledger.errors import BadInputError
 from cityledger.ledger.log import checkpoint
 from cityledger.ledger.log.examined import save_examination
 from cityledger.ledger.log.verify import verify
@@ -20,13 +22,14 @@ from cityledger.observability.metrics.exposition import Exposition
 from cityledger.observability.metrics.totals import Totals
 from cityledger.records import Outcome, Stage
 from cityledger.runner import Runner
-from cityledger.settings import Settings
+from cityledger.settings import Settings, get_settings
 from cityledger.storage.database import Database
 from cityledger_stack.ports import pick
 from prometheus_client.parser import text_string_to_metric_families
 from pydantic import SecretStr
 from sqlalchemy import text
 from starlette.testclient import TestClient
+from typer.testing import CliRunner
 
 METRO, PARTITION = "transport.metro_trips", "2026-03-31"
 NOW = datetime(2026, 4, 3, tzinfo=UTC)
@@ -275,12 +278,12 @@ def ask(ready_settings: Settings, address: str) -> Iterator[Any]:
         settings = ready_settings.model_copy(
             update={"metrics_token": SecretStr(token) if token else None}
         )
-        app = (
+        served = (
             create_app(settings)
             if address == "alone"
             else create_console(settings, identify=lambda _: None)
         )
-        client = TestClient(app, client=(peer, 50_000))
+        client = TestClient(served, client=(peer, 50_000))
         answer = client.get(
             "/metrics", headers={k.replace("_", "-"): v for k, v in headers.items()}
         )
@@ -338,3 +341,27 @@ def _outcome(number: str, status: str) -> Outcome:
         started_at=NOW,
         ended_at=NOW + timedelta(seconds=2),
     )
+
+
+# --- the command -------------------------------------------------------------------------------
+
+
+def test_the_command_prints_the_figures(judged: Runner) -> None:
+    """A machine without a console has a cron job and a text file."""
+    done = CliRunner().invoke(app, ["metrics"])
+    assert done.exit_code == 0
+    seen = Scrape(done.stdout.encode())
+    assert seen.value("cityledger_rows_total", dataset=METRO, outcome="validated") > 0
+
+
+@pytest.mark.parametrize("token", [None, TOKEN])
+def test_the_command_does_not_offer_itself_to_a_network(
+    ready_settings: Settings, token: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a token nobody could read; with one, it would cross the network in the clear."""
+    if token:
+        monkeypatch.setenv("CITYLEDGER_METRICS_TOKEN", token)
+        get_settings.cache_clear()
+    done = CliRunner().invoke(app, ["metrics", "--serve", "--host", "192.0.2.1"])
+    assert isinstance(done.exception, BadInputError)
+    assert done.exception.code == ("unencrypted_login" if token else "metrics_without_token")

@@ -9,6 +9,8 @@ from typing import Annotated, Any
 import typer
 
 from cityledger.errors import BadInputError
+from cityledger.observability import logs
+from cityledger.settings import get_settings
 
 HostOption = Annotated[str, typer.Option(help="Address to listen on.")]
 PortOption = Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")]
@@ -57,4 +59,5 @@ def server_options(
         "ssl_keyfile": key,
         "log_level": "warning",
         "server_header": False,
+        **logs.for_server(get_settings()),
     }

@@ -6,8 +6,14 @@ from typing import Annotated
 
 import typer
 
+from cityledger.cli.listening import (
+    CertificateOption,
+    HostOption,
+    KeyOption,
+    PortOption,
+    server_options,
+)
 from cityledger.errors import BadInputError
-from cityledger.observability import logs
 from cityledger.settings import get_settings
 
 
@@ -20,8 +26,10 @@ def metrics(
     serve: Annotated[
         bool, typer.Option("--serve", help="Answer at http://HOST:PORT/metrics until Ctrl-C.")
     ] = False,
-    port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 9464,
-    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: PortOption = 9464,
+    host: HostOption = "127.0.0.1",
+    certificate: CertificateOption = None,
+    key: KeyOption = None,
 ) -> None:
     """Print the metrics in Prometheus's text format, or serve them.
 
@@ -43,16 +51,10 @@ def metrics(
             fix="set CITYLEDGER_METRICS_TOKEN (16+ secret characters), or listen on 127.0.0.1",
             code="metrics_without_token",
         )
+    options = server_options(host, port, certificate, key, secrets="the token")
     import uvicorn
 
-    typer.echo(f"http://{host}:{port}{PATH}", err=True)
+    scheme = "https" if certificate else "http"
+    typer.echo(f"{scheme}://{host}:{port}{PATH}", err=True)
     # No proxy is believed: who asks is decided by the connection.
-    uvicorn.run(
-        create_app(settings),
-        host=host,
-        port=port,
-        log_level="warning",
-        server_header=False,
-        proxy_headers=False,
-        **logs.for_server(settings),
-    )
+    uvicorn.run(create_app(settings), **options, proxy_headers=False)
