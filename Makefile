@@ -8,7 +8,7 @@ SCALE  ?= 1
 SEED   ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lock demo up down status test lint format unit bench bench-compare realdata compose-smoke drill bundle test-login test-cluster test-failures test-spark kubernetes-render clean
+.PHONY: help setup lock demo up down status test lint format unit bench bench-compare realdata compose-smoke drill bundle test-login test-cluster test-failures test-observability test-spark kubernetes-render clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
