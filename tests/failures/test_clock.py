@@ -6,6 +6,7 @@ import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import jwt
 import pytest
 from cityledger.console.accounts import Accounts
 from cityledger.console.sessions import LIFETIME, Sessions
@@ -96,3 +97,21 @@ def _request(cookie: str) -> Request:
     return Request(
         {"type": "http", "method": "GET", "path": "/", "scheme": "http", "headers": headers}
     )
+
+
+@pytest.mark.parametrize("jump", [timedelta(hours=2), timedelta(hours=-2)])
+def test_airflows_tokens_end_rather_than_last(
+    monkeypatch: pytest.MonkeyPatch, jump: timedelta
+) -> None:
+    """A task's token from before the jump is refused; its task is then repeated by Airflow."""
+    from airflow.api_fastapi.auth.tokens import JWTGenerator, JWTValidator
+
+    ours = {"secret_key": "k" * 64, "audience": "task", "issuer": "test", "algorithm": "HS512"}
+    token = JWTGenerator(**ours, valid_for=600).generate({"sub": "task"})
+    validator = JWTValidator(**ours, leeway=10)
+    assert validator.validated_claims(token)["sub"] == "task"
+    shifted = type("shifted", (datetime,), {"now": lambda tz=None: datetime.now(tz) + jump})
+    monkeypatch.setattr(jwt.api_jwt, "datetime", shifted)
+    refusal = jwt.ExpiredSignatureError if jump > timedelta(0) else jwt.ImmatureSignatureError
+    with pytest.raises(refusal):
+        validator.validated_claims(token)
