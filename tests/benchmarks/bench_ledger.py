@@ -14,6 +14,7 @@ import http.client
 import json
 import os
 import random
+import shutil
 import statistics
 import subprocess
 import sys
@@ -26,16 +27,23 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from uuid import UUID
 
+import httpx
 import psutil
+import uvicorn
+from cityledger.console.app import create_app
+from cityledger.console.readiness import get_ready
 from cityledger.ledger.graph import LineageGraph, Node, Towards
 from cityledger.ledger.indexer import Indexer
-from cityledger.settings import home_dir
+from cityledger.people import Person, Role
+from cityledger.settings import get_settings, home_dir
 from cityledger.storage.address import DatabaseAddress
 from cityledger.storage.database import Database
 from cityledger_stack.account import server_account
 from cityledger_stack.ports import pick
 from cityledger_stack.postgres import Postgres
 from cityledger_stack.servers import running
+from playwright.sync_api import sync_playwright
+from pydantic import SecretStr
 from sqlalchemy import text
 
 EVENTS = 20_000
@@ -46,6 +54,7 @@ QUESTIONS = 200
 DEPTH = 10
 RATE_BATCH, RATE_SINGLE, RATE_INDEX = 1_000, 300, 1_000
 QUESTION_MS = 100.0
+PAGE_NODES, PAGE_EDGES, PAGE_MS, PAGE_TURNS = 2_000, 4_000, 1_000.0, 7
 
 
 class Measure(NamedTuple):
@@ -81,6 +90,7 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
         measures = [*_taking(url, database, sizes.events, sizes.single)]
         measures += _indexing(database)
         measures += _asking(database, sizes.nodes // LAYERS, sizes.edges, sizes.questions)
+        measures += _page(url, database)
         database.close()
     result = {
         "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -280,6 +290,66 @@ def _questions(
     yield Measure(f"{name}: p50", statistics.median(times), "ms")
     yield Measure(f"{name}: p99", p99, "ms", QUESTION_MS, at_least=False)
     yield Measure(f"{name}: CPU", (ours + theirs) / len(roots) * 1000, "ms")
+
+
+def _page(url: str, database: Database) -> Iterator[Measure]:
+    """A graph of 2,000 nodes as a page: until it is sent, and until a browser has laid it out."""
+    _fill(database, PAGE_NODES // LAYERS, PAGE_EDGES)
+    with tempfile.TemporaryDirectory(prefix="cityledger-bench-") as home, _console(url, home) as at:
+        address = f"{at}/ledger/graph?detail=objects&jobs=true&depth=50"
+        answered = []
+        for _ in range(PAGE_TURNS):
+            begun = time.perf_counter()
+            answer = httpx.get(address)
+            answered.append((time.perf_counter() - begun) * 1000)
+        answer.raise_for_status()
+        yield Measure("page of the whole graph: boxes", answer.text.count('<g class="box'), "")
+        yield Measure("page of the whole graph: size", len(answer.content) / 1000, "kB")
+        yield Measure("page of the whole graph: answered", statistics.median(answered), "ms")
+        loaded = _loaded(address)
+        if loaded:
+            usable = statistics.median(loaded)
+            yield Measure("page of the whole graph: usable", usable, "ms", PAGE_MS, at_least=False)
+
+
+@contextlib.contextmanager
+def _console(url: str, home: str) -> Iterator[str]:
+    """A served console for an auditor without login; its address."""
+    settings = get_settings().model_copy(
+        update={"home": Path(home), "database_url": SecretStr(url)},
+    )
+    auditor = Person(name="auditor", roles=frozenset({Role.AUDITOR}))
+    port = pick()
+    app = create_app(settings, identify=lambda _: auditor)
+    get_ready()
+    server = uvicorn.Server(uvicorn.Config(app, port=port, log_level="warning"))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    while not server.started:
+        time.sleep(0.05)
+    try:
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.should_exit = True
+        thread.join(timeout=20)
+
+
+def _loaded(address: str) -> list[float]:
+    """Milliseconds from asking until a page is laid out; empty on a machine without a browser."""
+    found = shutil.which("chromium") or shutil.which("google-chrome")
+    if found is None:
+        return []
+    times = []
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
+        page = browser.new_page(viewport={"width": 1280, "height": 900})
+        for _ in range(PAGE_TURNS):
+            begun = time.perf_counter()
+            page.goto(address, wait_until="load")
+            page.locator("svg.lineage").bounding_box()  # asks for the layout, so it is finished
+            times.append((time.perf_counter() - begun) * 1000)
+        browser.close()
+    return times
 
 
 def _fill(database: Database, width: int, edges: int) -> None:

@@ -15,6 +15,7 @@ function enliven(figure) {
   const width = svg.viewBox.baseVal.width;
   const height = svg.viewBox.baseVal.height;
   let scale = 1;
+  let middle = null; // of the first view, where it does not begin at the corner
 
   function zoom(wanted, x = view.clientWidth / 2, y = view.clientHeight / 2) {
     const next = Math.min(LARGEST, Math.max(SMALLEST, wanted));
@@ -36,10 +37,11 @@ function enliven(figure) {
     zoom(Math.max(0.75, Math.min(1, view.clientWidth / width)));
     const root = svg.querySelector(".root") || svg.querySelector(".box");
     if (!root) return;
-    const place = root.getBoundingClientRect();
-    const frame = view.getBoundingClientRect();
-    view.scrollLeft += place.left - frame.left - (frame.width - place.width) / 2;
-    view.scrollTop += place.top - frame.top - (frame.height - place.height) / 2;
+    // From the attributes: to ask for its rectangle would lay thousands of texts out once more.
+    const { e: x, f: y } = root.transform.baseVal.consolidate().matrix;
+    const box = root.querySelector("rect");
+    const [across, down] = ["width", "height"].map((side) => Number(box.getAttribute(side)));
+    middle = { x: (x + across / 2) * scale, y: (y + down / 2) * scale };
   }
 
   const steps = {
@@ -64,6 +66,10 @@ function enliven(figure) {
   drag(view);
   highlight(svg);
   begin();
+  view.classList.add("sized"); // until now the picture was hidden, so it is laid out only once
+  if (!middle) return;
+  view.scrollLeft = middle.x - view.clientWidth / 2;
+  view.scrollTop = middle.y - view.clientHeight / 2;
 }
 
 function drag(view) {
