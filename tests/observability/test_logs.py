@@ -6,12 +6,15 @@ import io
 import json
 import logging
 import sys
+import traceback
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from cityledger.errors import BadInputError
-from cityledger.observability import logs
+from cityledger.ledger.lineage import StageRun
+from cityledger.observability import logs, stages
+from cityledger.records import Stage
 from cityledger.settings import LineageTarget, Settings
 from hypothesis import given
 from hypothesis import strategies as st
@@ -49,6 +52,14 @@ def _read(row: str) -> None:
         int(row)
     except ValueError as cause:
         raise BadInputError(f"cannot read {PERSON}", where="f.csv:3", code="bad_row") from cause
+
+
+def _quote() -> None:
+    try:
+        int(f"x{PERSON}")
+    except ValueError as cause:
+        cause.add_note(f"the row of {PERSON}")
+        raise KeyError(PERSON, int(PERSON[:17]), "column", 3) from cause
 
 
 def lines(written: io.StringIO) -> list[dict[str, Any]]:
@@ -93,6 +104,27 @@ def test_an_id_number_in_an_exception_does_not_appear(
     assert any("test_logs.py" in frame for frame in cause["frames"])
 
 
+def test_numbers_are_gone_from_an_exception_before_anybody_prints_it() -> None:
+    """Airflow's log of a task prints the text of whatever ended it."""
+    run = StageRun(Stage.PARSE, "a.b", "2026-03-31")
+    with pytest.raises(KeyError) as caught, stages.telling(run, root=None):
+        _quote()
+    printed = "".join(traceback.format_exception(caught.value))
+    assert PERSON not in printed
+    assert PERSON[:17] not in printed
+    assert "column" in printed
+    assert caught.value.args[3] == 3
+
+
+@given(st.lists(st.one_of(st.text(), st.integers(), st.none(), st.binary())))
+def test_any_exception_can_be_scrubbed(args: list[object]) -> None:
+    """What fails while a failure is handled hides the failure."""
+    error = RuntimeError(*args)
+    error.__context__ = error  # a circle
+    logs.scrub_exception(error)
+    assert len(error.args) == len(args)
+
+
 def test_secrets_do_not_appear(log: tuple[logging.Logger, io.StringIO]) -> None:
     """Logs are read by more people than settings are."""
     logger, written = log
@@ -127,6 +159,8 @@ def test_text_is_left_to_others() -> None:
     assert logging.getLogger().handlers == before
     assert logs.for_server(Settings()) == {}
     assert logs.for_server(SETTINGS) == {"log_config": None}
+    assert logs.airflow_environment(Settings()) == {}
+    assert logs.airflow_environment(SETTINGS) == {"AIRFLOW__LOGGING__JSON_LOGS": "True"}
 
 
 def test_airflows_lines_name_the_partition() -> None:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from cityledger.observability.traces import airflow_environment
+from cityledger.observability import logs, traces
 from cityledger.settings import PROJECT_DIR, get_settings
 
 from cityledger_stack.credentials import Credentials
@@ -137,7 +137,8 @@ def environment(
         **_SILENT,
         "AIRFLOW_HOME": str(layout.airflow),
         **{f"AIRFLOW__{name}": value for name, value in options.items()},
-        **airflow_environment(get_settings()),
+        **traces.airflow_environment(get_settings()),
+        **logs.airflow_environment(get_settings()),
         **_passed_on(os.environ),
         "CITYLEDGER_HOME": str(layout.home),
         "NO_PROXY": ",".join(filter(None, direct)),

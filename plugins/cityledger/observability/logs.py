@@ -89,6 +89,34 @@ def configure(settings: Settings, stream: IO[str] | None = None) -> None:
         root.setLevel(min(root.level or logging.INFO, logging.INFO))
 
 
+def scrub_exception(error: BaseException) -> None:
+    """Hide what looks like somebody's number in an exception and in those that led to it.
+
+    Whoever prints the exception (Airflow's log of a task, Python itself) prints its text. Type and
+    traceback stay, so that it is caught and retried as before.
+    """
+    seen: set[int] = set()
+    one: BaseException | None = error
+    while one is not None and id(one) not in seen:
+        seen.add(id(one))
+        one.args = tuple(_scrubbed(value) for value in one.args)
+        if notes := getattr(one, "__notes__", None):
+            notes[:] = [scrub(note) for note in notes]
+        one = one.__cause__ or one.__context__
+
+
+def _scrubbed(value: object) -> object:
+    if isinstance(value, str):
+        return scrub(value)
+    hides = isinstance(value, int | bytes) and scrub(str(value)) != str(value)
+    return HIDDEN if hides else value
+
+
+def airflow_environment(settings: Settings) -> dict[str, str]:
+    """What makes Airflow's own processes write JSON lines, too; empty for lines of text."""
+    return {"AIRFLOW__LOGGING__JSON_LOGS": "True"} if settings.log_format == "json" else {}
+
+
 def for_server(settings: Settings) -> dict[str, Any]:
     """Options of uvicorn that leave its lines to our handler; none for lines of text."""
     return {"log_config": None} if settings.log_format == "json" else {}

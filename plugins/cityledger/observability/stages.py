@@ -61,7 +61,9 @@ def telling(run: StageRun, *, root: str | None, links: Sequence[str] = ()) -> It
             yield Told(step)
         except Exception as error:
             code = error.code if isinstance(error, CityLedgerError) else type(error).__name__
-            log.error("%s: failed, %s", stage, code, extra={"status": "failure", "code": code})  # noqa: TRY400  the text may hold values; whoever catches it decides
+            logs.scrub_exception(error)
+            # Without the exception: whoever catches it decides what is shown.
+            log.error("%s: failed, %s", stage, code, extra={"status": "failure", "code": code})  # noqa: TRY400
             raise
 
 
