@@ -63,7 +63,7 @@ class Part:
     """A server that can be killed and started again, and the gate before it."""
 
     def __init__(self, server: Server, port: int, logs: Path) -> None:
-        self.server, self.logs = server, logs
+        self.server, self.port, self.logs = server, port, logs
         self.child: Child | None = None
         self.gate = Gate(port)
 
@@ -170,8 +170,14 @@ class Town:
             part.gate.close()
 
     def settings(self, **changes: str) -> Settings:
-        """Settings as the command line reads them."""
+        """Settings as the command line reads them, but past the gates.
+
+        Those are threads of this process, and DuckDB may keep Python from running while it waits.
+        """
         given = {**self.environment, **changes}
+        for part in (self.postgres, self.s3):
+            through, straight = f":{part.gate.port}", f":{part.port}"
+            given = {name: value.replace(through, straight) for name, value in given.items()}
         return Settings(
             **{name.removeprefix("CITYLEDGER_").lower(): value for name, value in given.items()}  # type: ignore[arg-type]
         )
