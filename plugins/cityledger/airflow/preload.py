@@ -17,6 +17,7 @@ from typing import Any
 from airflow.listeners import hookimpl
 
 MODULES = (
+    "cityledger.airflow.dataset_dag",
     "cityledger.runner",
     "cityledger.lifecycle.extract",
     "cityledger.lifecycle.land",
