@@ -104,7 +104,7 @@ def _scrapes(folder: Path, runs: int, rules: int, repeat: int) -> dict[str, Any]
     Database.from_settings(loaded).migrate()
     _load(loaded, datasets, runs, rules)
     _load_orders(loaded, datasets)
-    _run(loaded, _OUTCOMES, _LEDGER, "VACUUM ANALYZE cityledger.outcome")
+    _run(loaded, _OUTCOMES, _LEDGER, "VACUUM ANALYZE")
     settings = loaded.model_copy(
         update={
             "contracts_dir": contracts,
