@@ -8,7 +8,7 @@ SCALE  ?= 1
 SEED   ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lock demo up down status test lint format unit bench bench-compare realdata compose-smoke drill bundle test-login test-cluster test-failures test-observability test-spark kubernetes-render clean
+.PHONY: help setup lock demo up down status test lint format unit bench bench-compare realdata compose-smoke drill bundle test-login test-cluster test-failures test-observability test-spark kubernetes-render sbom audit-deps clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -54,6 +54,7 @@ lint: setup ## Style, types, import boundaries, SQL, contracts, compose file
 	$(BIN)/cityledger contract lint tests/realdata/contracts
 	$(BIN)/cityledger audit lint
 	$(BIN)/docker-compose --env-file infra/docker/example.env config --quiet
+	$(BIN)/python -m infra.supply_chain.secret_scan
 
 format: setup ## Put style right where a tool can
 	$(BIN)/ruff check --fix
@@ -65,6 +66,17 @@ test: lint ## Everything that CI checks: lint, then all tests on real local serv
 
 test-login: setup ## People log in to a real Airflow server: its accounts, an OpenID provider, five roles
 	$(BIN)/pytest -m login tests/security/login
+
+sbom: setup ## Bill of materials (CycloneDX) of what is installed, from the lock: dist/cityledger.cdx.json
+	@mkdir -p dist
+	$(BIN)/python -m infra.supply_chain.sbom > dist/cityledger.cdx.json
+
+audit-deps: setup ## Known vulnerabilities of the lock: asks a service, or ADVISORIES=FILE (OSV's export) offline
+ifdef ADVISORIES
+	$(BIN)/python -m infra.supply_chain.advisories "$(ADVISORIES)"
+else
+	$(BIN)/pip-audit --requirement requirements.lock --require-hashes --disable-pip --strict
+endif
 
 unit: setup ## The quick tests only (no servers)
 	$(BIN)/pytest tests/unit tests/conventions
