@@ -82,6 +82,7 @@ class Build(Record):
         run_id: Of the OpenLineage run of stage standardise.
         files: ``contracts/…`` and ``dbt_project/…`` → SHA-256.
         archive: SHA-256 of the archive that holds them, and every contract of ``releases``.
+        engine: What computed the tables; their SQL is DuckDB's in any case.
     """
 
     snapshot_id: int
@@ -92,6 +93,7 @@ class Build(Record):
     digests: dict[str, str]
     files: dict[str, str]
     archive: str
+    engine: str = "duckdb"
 
     def model(self, table: str) -> BuiltModel:
         """The model of ``schema.table``.
@@ -157,6 +159,7 @@ def keep_build(
         digests=result.digests,
         files={path: _sha256(data) for path, data in contents.items()},
         archive=_sha256(archive),
+        engine=settings.engine,
     )
     until = datetime.now(UTC) + timedelta(days=settings.ledger_retention_days)
     if store.find(EVIDENCE, _archive_key(build)) is None:

@@ -56,9 +56,14 @@ def adopt(
 
 
 def _files(store: ObjectStore, folder: str, table: str) -> list[str]:
-    bucket = store.bucket(LAKE)
-    keys = store.list(LAKE, f"{folder}/{table.replace('.', '/')}/")
-    return sorted(f"s3://{bucket}/{key}" for key in keys if key.endswith(".parquet"))
+    """Addresses of a table's files, without those that engines themselves pass over."""
+    bucket, prefix = store.bucket(LAKE), f"{folder}/{table.replace('.', '/')}/"
+    return sorted(
+        f"s3://{bucket}/{key}"
+        for key in store.list(LAKE, prefix)
+        if key.endswith(".parquet")
+        and not any(part.startswith(("_", ".")) for part in key.removeprefix(prefix).split("/"))
+    )
 
 
 def _take_over(

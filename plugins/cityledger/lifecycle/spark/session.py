@@ -17,6 +17,7 @@ from cityledger.lifecycle.pseudonyms import hmac_pads
 from cityledger.settings import Settings
 
 if TYPE_CHECKING:
+    from pyspark.errors import PySparkException
     from pyspark.sql import SparkSession
 
 # The same as in dbt_project/profiles.yml: dbt shares this session only if they agree.
@@ -48,10 +49,8 @@ class Engine:
             CityLedgerError: the engine refused the query, or the result is a table rather than a
                 figure (``engine_refused``).
         """
-        try:
+        with refusals():
             found = self.spark.sql(query).limit(_DRIVER_LIMIT + 1).collect()
-        except _errors() as error:
-            raise refused(error) from None
         if len(found) > _DRIVER_LIMIT:
             raise CityLedgerError(
                 f"a query gave more than {_DRIVER_LIMIT} rows",
@@ -62,10 +61,8 @@ class Engine:
 
     def columns(self, table: str) -> dict[str, str]:
         """Column → type as the engine spells it, in order."""
-        try:
+        with refusals():
             fields = self.spark.sql(f"SELECT * FROM {table}").schema.fields
-        except _errors() as error:
-            raise refused(error) from None
         return {field.name: field.dataType.simpleString() for field in fields}
 
 
@@ -112,20 +109,30 @@ def _connect(address: str) -> SparkSession:
     return spark
 
 
-def _errors() -> type[Exception]:
+def _errors() -> type[PySparkException]:
     from pyspark.errors import PySparkException
 
     return PySparkException
 
 
-def refused(error: Exception) -> CityLedgerError:
-    """What the engine said, without the values that it may quote."""
-    condition = getattr(error, "getCondition", lambda: None)()
-    return CityLedgerError(
-        f"the engine refused a query: {condition or type(error).__name__}",
-        fix="read the engine's own log",
-        code="engine_refused",
-    )
+@contextmanager
+def refusals() -> Iterator[None]:
+    """Turn the engine's errors into ours, without the values of the data that they may quote.
+
+    Raises:
+        CityLedgerError: the engine refused (``engine_refused``).
+    """
+    try:
+        yield
+    except _errors() as error:
+        python = type(error).__name__ == "PythonException"
+        raise CityLedgerError(
+            f"the engine refused a query: {error.getCondition() or type(error).__name__}",
+            fix="install this project's packages where spark.pyspark.python looks on the workers"
+            if python
+            else "read the engine's own log",
+            code="engine_refused",
+        ) from None
 
 
 def engine_address(settings: Settings) -> str:
