@@ -82,7 +82,7 @@ class Compose:
 
     def tool(self, script: Path, *arguments: str) -> Any:
         """Run a Python file in the service ``tools`` and read the JSON that it prints last."""
-        words = ("run", "--rm", "-T", "tools", "python", "-", *arguments)
+        words = ("run", "--rm", "-T", "--no-deps", "tools", "python", "-", *arguments)
         done = self.run("--profile", "tools", *words, stdin=script.read_text("utf-8"))
         return json.loads(done.stdout.splitlines()[-1])
 
