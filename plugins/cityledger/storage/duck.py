@@ -6,6 +6,7 @@ parameters, so neither a query log nor an error text holds them.
 
 from __future__ import annotations
 
+import os
 import time
 from importlib import resources
 from pathlib import Path
@@ -78,7 +79,10 @@ def prepare(
     """
     for name in EXTENSIONS if lake else EXTENSIONS[:1]:
         connection.execute(f"LOAD '{extension_file(name)}'")
-    _create_s3_secret(connection, S3Endpoint.from_settings(settings))
+    endpoint = S3Endpoint.from_settings(settings)
+    if endpoint.secure:
+        _trust_authorities(connection)
+    _create_s3_secret(connection, endpoint)
     if lake:
         _create_lake_secrets(connection, settings)
 
@@ -116,6 +120,16 @@ def snapshot_id(connection: duckdb.DuckDBPyConnection) -> int:
     """The newest snapshot of the attached lake: the version of every table in it."""
     row = connection.execute("SELECT max(snapshot_id) FROM lake.snapshots()").fetchone()
     return int(row[0]) if row and row[0] is not None else 0
+
+
+def _trust_authorities(connection: duckdb.DuckDBPyConnection) -> None:
+    """Check servers' certificates with the authorities that ``SSL_CERT_FILE`` names.
+
+    Python's and libpq's clients heed the variable by themselves; httpfs has a setting of its own.
+    """
+    if path := os.environ.get("SSL_CERT_FILE"):
+        literal = path.replace("'", "''")
+        connection.execute(f"SET ca_cert_file = '{literal}'")
 
 
 def _create_s3_secret(connection: duckdb.DuckDBPyConnection, endpoint: S3Endpoint) -> None:
