@@ -155,7 +155,7 @@ def test_a_full_disk_of_a_server(
             town.start()
             town.prepare()
             ballast = fill(disk)
-            failed = town.run(*JUDGED)
+            failed = ended(town.begin(*JUDGED), seconds=400)
             assert (failed.code, failed.error["code"] in codes) == (Exit.UNAVAILABLE, True)
             ballast.unlink()
             one = getattr(town, part)

@@ -370,9 +370,9 @@ class ObjectStore:
         code = str(error.code)
         if code in _TRANSIENT:
             return UnavailableError(
-                f"the object store at {self.endpoint.host} is overloaded ({code})",
+                f"the object store at {self.endpoint.host} cannot do it now ({code})",
                 where=where,
-                fix="try again",
+                fix="look into its log (an internal error is often a full disk), then run again",
                 code="s3_unavailable",
             )
         if code == "RequestTimeTooSkewed":
@@ -507,7 +507,12 @@ def _http(endpoint: S3Endpoint) -> urllib3.PoolManager:
         timeout=urllib3.Timeout(connect=5, read=300),
         maxsize=10,
         cert_reqs="CERT_REQUIRED" if endpoint.secure else "CERT_NONE",
-        retries=urllib3.Retry(total=4, backoff_factor=0.2, status_forcelist=[500, 502, 503, 504]),
+        retries=urllib3.Retry(
+            total=4,
+            backoff_factor=0.2,
+            status_forcelist=[500, 502, 503, 504],
+            raise_on_status=False,  # the last answer says more than that there were too many
+        ),
     )
 
 

@@ -19,20 +19,24 @@ log = logging.getLogger(__name__)
 _FIRST_PAUSE: Final = 0.5
 _LONGEST_PAUSE: Final = 15.0
 _TELL_EVERY: Final = 30.0
+# Of one action. An attempt that fails after longer than one waits was work, and then a new outage;
+# or it is a request that hangs so long each time, and must come to an end.
+_OUTAGES: Final = 3
 
 
 class Patience:
     """How long an action is tried again while a service does not answer.
 
     Args:
-        seconds: Longest wait in all, pauses only: hours of work before an outage do not count.
+        seconds: Longest wait in all, from the first failure on, requests that hang included. Work
+            before an outage does not count; at most three outages are waited for.
         answers: Asks the services; raises UnavailableError while one of them is away. Without it
             the action itself finds out.
     """
 
     def __init__(self, seconds: float, answers: Callable[[], None] = lambda: None) -> None:
         self._limit, self._answers = seconds, answers
-        self._waited, self._told = 0.0, float("-inf")
+        self._since, self._told = 0.0, float("-inf")
 
     def keep_trying(self, action: Callable[[], T]) -> T:
         """Do something that can be repeated, again and again while a service is away.
@@ -40,33 +44,39 @@ class Patience:
         Raises:
             UnavailableError: the service is still away, or it is nothing that passes.
         """
-        pause, begun_waiting = _FIRST_PAUSE, False
+        pause, outages = _FIRST_PAUSE, 0
         while True:
+            begun = time.monotonic()
             try:
-                if begun_waiting:
+                if outages:
                     self._answers()
-                    log.warning("trying again after %.0f s of waiting", self._waited)
+                    begun = time.monotonic()
+                    log.warning("trying again after %.0f s of waiting", self._waited())
                 return action()
             except UnavailableError as error:
                 if error.code not in PASSING or self._limit <= 0:
                     raise
-                if self._waited >= self._limit:
+                worked = time.monotonic() - begun > self._limit
+                if not outages or (worked and outages < _OUTAGES):
+                    outages, pause, self._since = outages + 1, _FIRST_PAUSE, time.monotonic()
+                if self._waited() >= self._limit:
                     raise self._given_up(error) from error
-                begun_waiting = True
                 self._pause(pause, error)
                 pause = min(2 * pause, _LONGEST_PAUSE)
 
+    def _waited(self) -> float:
+        return time.monotonic() - self._since
+
     def _pause(self, seconds: float, error: UnavailableError) -> None:
-        seconds = min(seconds, self._limit - self._waited)
-        if self._waited - self._told >= _TELL_EVERY:
-            self._told = self._waited
-            log.warning("%s; waiting, at most %.0f s more", error.what, self._limit - self._waited)
-        time.sleep(seconds)
-        self._waited += seconds
+        left = self._limit - self._waited()
+        if time.monotonic() - self._told >= _TELL_EVERY:
+            self._told = time.monotonic()
+            log.warning("%s; waiting, at most %.0f s more", error.what, left)
+        time.sleep(min(seconds, left))
 
     def _given_up(self, error: UnavailableError) -> UnavailableError:
         return UnavailableError(
-            f"{error.what}, {self._waited:.0f} s long",
+            f"{error.what}, {self._waited():.0f} s long",
             where=error.where,
             fix=f"{error.fix}; then run again: what is done is kept "
             "(CITYLEDGER_PATIENCE_SECONDS sets how long a run waits)",

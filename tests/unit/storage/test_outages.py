@@ -79,10 +79,20 @@ class Away:
         return self.asked
 
 
+class Clock:
+    """A clock that only pauses move on."""
+
+    def __init__(self, slept: list[float]) -> None:
+        self.sleep, self._slept = slept.append, slept
+
+    def monotonic(self) -> float:
+        return sum(self._slept)
+
+
 @pytest.fixture
 def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     slept: list[float] = []
-    monkeypatch.setattr("time.sleep", slept.append)
+    monkeypatch.setattr("cityledger.storage.patience.time", Clock(slept))
     return slept
 
 
@@ -95,6 +105,31 @@ def test_patience_grows_its_pauses_and_ends(pauses: list[float]) -> None:
     assert sum(pauses) == 60
     assert service.asked == len(pauses) + 1
     assert "CITYLEDGER_PATIENCE_SECONDS" in caught.value.fix
+
+
+def test_a_request_that_hangs_counts_and_long_work_does_not(pauses: list[float]) -> None:
+    """A store that answers an error after a minute would be tried for an hour."""
+
+    def hang() -> None:
+        pauses.append(25.0)
+        raise UnavailableError("away", code="s3_unavailable")
+
+    with pytest.raises(UnavailableError, match="long"):
+        Patience(60).keep_trying(hang)
+    assert pauses.count(25.0) == 4
+    del pauses[:]
+    works = iter([True, True, True, False])
+
+    def work_for_an_hour() -> str:
+        pauses.append(3600.0)
+        if next(works):
+            raise UnavailableError("away", code="s3_unavailable")
+        return "done"
+
+    assert Patience(60).keep_trying(work_for_an_hour) == "done"
+    works = iter([True] * 10)
+    with pytest.raises(UnavailableError, match="3600 s long"):
+        Patience(60).keep_trying(work_for_an_hour)
 
 
 def test_patience_tells_now_and_then(pauses: list[float], caplog: pytest.LogCaptureFixture) -> None:
