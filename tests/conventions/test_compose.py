@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 import yaml
-from cityledger_stack import celery, identities
+from cityledger_stack import celery, identities, probe
 from cityledger_stack.plan import PARTS
 from packaging.requirements import Requirement
 
@@ -394,6 +394,29 @@ def test_entry_point_hands_secrets_on(tmp_path: Path) -> None:
     assert "CITYLEDGER_S3_URL=http://a:b@s3:8333" in done.stdout
     assert "CITYLEDGER_OIDC_CLIENT_SECRET" not in done.stdout
     assert "not a variable" not in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "expected", "is_well"),
+    [
+        (200, b"", "", True),
+        (503, b"", "", False),
+        (0, b"", "", False),
+        (403, b"", "403", True),
+        (200, b"", "403", False),
+        (200, b'{"triggerer": {"status": "healthy"}}', "triggerer", True),
+        (200, b'{"triggerer": {"status": null}}', "triggerer", False),
+        (200, b"{}", "triggerer", False),
+        (200, b"<html>", "triggerer", False),
+        (500, b'{"triggerer": {"status": "healthy"}}', "triggerer", False),
+    ],
+)
+def test_health_is_what_was_asked_for(
+    monkeypatch: pytest.MonkeyPatch, status: int, body: bytes, expected: str, is_well: bool
+) -> None:
+    """Prevents a dead part that counts as healthy because somebody answered at its address."""
+    monkeypatch.setattr(probe, "ask", lambda _url: (status, body))
+    assert probe.well("https://api-server", expected) is is_well
 
 
 def test_smoke_says_what_it_needs(tmp_path: Path) -> None:
