@@ -99,7 +99,8 @@ def scrub_exception(error: BaseException) -> None:
     one: BaseException | None = error
     while one is not None and id(one) not in seen:
         seen.add(id(one))
-        one.args = tuple(_scrubbed(value) for value in one.args)
+        # Past the exception's own guard: the store's client forbids changes of its errors.
+        BaseException.__setattr__(one, "args", tuple(_scrubbed(value) for value in one.args))
         if notes := getattr(one, "__notes__", None):
             notes[:] = [scrub(note) for note in notes]
         one = one.__cause__ or one.__context__
