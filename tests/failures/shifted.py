@@ -20,8 +20,9 @@ import cityledger
 import minio.time
 from cityledger.cli.main import main
 
-# What imports Airflow or dbt; the rest may be imported by any stage.
+# What imports Airflow or dbt, and pages; the rest may be imported by any stage.
 _NOT_OURS = (
+    *("cityledger.console", "cityledger.collector", "cityledger.reports"),
     *("cityledger.airflow", "cityledger.lifecycle.dbt_session", "cityledger.lifecycle.spark"),
     *("cityledger.audit.scratch_session", "cityledger.storage.migrations"),
 )

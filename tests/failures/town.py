@@ -48,7 +48,7 @@ class Ran:
     @property
     def report(self) -> Any:
         """Its JSON document."""
-        return json.loads(self.out)
+        return json.loads(self.out[self.out.index("{") :])
 
     @property
     def error(self) -> dict[str, str]:
