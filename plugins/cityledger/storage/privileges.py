@@ -41,7 +41,10 @@ _WRITE = f"""
     REVOKE ALL ON ALL TABLES IN SCHEMA {SCHEMA} FROM {WRITER};
     GRANT SELECT, INSERT ON ALL TABLES IN SCHEMA {SCHEMA} TO {WRITER};
     REVOKE INSERT ON {SCHEMA}.{_VERSIONS} FROM {WRITER};
-    GRANT USAGE ON ALL SEQUENCES IN SCHEMA {SCHEMA} TO {WRITER}
+    GRANT USAGE ON ALL SEQUENCES IN SCHEMA {SCHEMA} TO {WRITER};
+    -- Whoever signs the log waits for events on their way by a lock, which the right to add does
+    -- not cover; of PostgreSQL's rights this one (17 and newer) changes nothing in the table.
+    GRANT MAINTAIN ON {SCHEMA}.lineage_event TO {WRITER}
 """
 # The lake's catalogue is the workers' own: they make its tables and change them with each commit.
 _LAKE = f"""
@@ -52,11 +55,14 @@ _LAKE = f"""
           AND pg_get_userbyid(c.relowner) <> '{WRITER}'
       LOOP EXECUTE format('ALTER TABLE %s OWNER TO {WRITER}', one.name); END LOOP;
     END $$;
-    ALTER SCHEMA {CATALOGUE_SCHEMA} OWNER TO {WRITER}
+    ALTER SCHEMA {CATALOGUE_SCHEMA} OWNER TO {WRITER};
+    -- Tables that the administrator's own runs add to it.
+    ALTER DEFAULT PRIVILEGES IN SCHEMA {CATALOGUE_SCHEMA} GRANT ALL ON TABLES TO {WRITER}
 """
 _LAKE_READ = f"""
     GRANT USAGE ON SCHEMA {CATALOGUE_SCHEMA} TO {READER};
     GRANT SELECT ON ALL TABLES IN SCHEMA {CATALOGUE_SCHEMA} TO {READER};
+    ALTER DEFAULT PRIVILEGES IN SCHEMA {CATALOGUE_SCHEMA} GRANT SELECT ON TABLES TO {READER};
     ALTER DEFAULT PRIVILEGES FOR ROLE {WRITER} IN SCHEMA {CATALOGUE_SCHEMA}
       GRANT SELECT ON TABLES TO {READER}
 """

@@ -22,7 +22,7 @@ from psycopg import sql
 from tests.security.login.provider import SECRET, Provider, running_provider
 
 PASSWORD = "correct horse battery"
-_START = 240.0  # seconds: Airflow's import and FAB's roles, on a busy machine
+_START = 540.0  # seconds: Airflow's import and FAB's 300 permissions, on a busy machine
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import pytest
 from tests.security.login.conftest import PASSWORD, ApiServer
 from tests.security.login.provider import Provider
 
-pytestmark = pytest.mark.login
+pytestmark = [pytest.mark.login, pytest.mark.timeout(1500)]
 
 #: group of a person → what pages of the console answer. 404: another's, 403: not for the role.
 CONSOLE = {
