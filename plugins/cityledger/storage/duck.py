@@ -129,7 +129,8 @@ def _trust_authorities(connection: duckdb.DuckDBPyConnection) -> None:
     """
     if path := os.environ.get("SSL_CERT_FILE"):
         literal = path.replace("'", "''")
-        connection.execute(f"SET ca_cert_file = '{literal}'")
+        # For the session's cursors, too: dbt works with one for each model.
+        connection.execute(f"SET GLOBAL ca_cert_file = '{literal}'")
 
 
 def _create_s3_secret(connection: duckdb.DuckDBPyConnection, endpoint: S3Endpoint) -> None:
