@@ -35,7 +35,9 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parents[2]
-EXTRAS = ("celery", "login", "spark", "observability")
+# Without the distributed engine's clients, which come as source only: a network with a cluster has
+# a registry of its own.
+EXTRAS = ("celery", "login", "observability")
 INSTALLERS = ("uv", "hatchling", "editables")
 #: What of the project goes along; tests and what a machine has made stay behind.
 PARTS = (

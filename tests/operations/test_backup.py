@@ -23,6 +23,8 @@ from cityledger.settings import Settings
 from cityledger.storage.database import Database
 from cityledger.storage.objects import EVIDENCE, LAKE, LANDING, ObjectStore
 from cityledger.storage.operator_store import OperatorStore
+from cityledger_stack.prepare import prepare
+from sqlalchemy import text
 
 from tests.operations.conftest import NewHouse
 
@@ -34,9 +36,8 @@ NEXT = ("environment.air_quality", "2026-03")
 def lived_in(house: NewHouse, s3_url: str, drop: Path) -> Settings:
     """An installation with a delivery, a signed log, versions of one key and a delete marker."""
     settings = house(s3_url)
-    Database.from_settings(settings).migrate()
+    prepare(settings)
     store = OperatorStore.from_settings(settings)
-    store.ensure_buckets()
     shutil.copytree(drop, settings.drop_dir)
     runner = Runner(settings)
     _judge(runner, DATASET, PARTITION)
@@ -78,6 +79,16 @@ def _content(settings: Settings) -> list[tuple[object, ...]]:
     return sorted(found, key=repr)
 
 
+def _rights(settings: Settings) -> list[tuple[object, ...]]:
+    """Who may do what with the tables."""
+    query = (
+        "SELECT grantee, table_name, privilege_type FROM information_schema.role_table_grants"
+        " WHERE table_schema = 'cityledger' AND grantee <> 'postgres' ORDER BY 1, 2, 3"
+    )
+    with Database.from_settings(settings).begin() as connection:
+        return [tuple(row) for row in connection.execute(text(query))]
+
+
 def test_a_restored_installation_is_the_same_and_goes_on(
     lived_in: Settings,
     made: tuple[BackupFolder, Manifest],
@@ -105,6 +116,7 @@ def test_a_restored_installation_is_the_same_and_goes_on(
     store = ObjectStore.from_settings(new)
     assert list(verify_landed(Database.from_settings(new), store)) == []
     assert _content(new) == _content(lived_in)
+    assert _rights(new) == _rights(lived_in) != []
     # Once more changes nothing; then the next delivery comes, and the log goes on.
     assert restore(new, folder, manifest, tools=tools).written == 0
     shutil.copytree(lived_in.drop_dir, new.drop_dir)
@@ -114,6 +126,7 @@ def test_a_restored_installation_is_the_same_and_goes_on(
     assert verify(new).clean
 
 
+@pytest.mark.drill
 def test_a_restore_that_was_cut_off_goes_on(
     lived_in: Settings,
     made: tuple[BackupFolder, Manifest],
@@ -140,6 +153,7 @@ def test_a_restore_that_was_cut_off_goes_on(
     assert verify(new).clean
 
 
+@pytest.mark.drill
 def test_what_is_signed_or_landed_during_a_backup_does_not_tear_it(
     lived_in: Settings,
     house: NewHouse,
@@ -187,6 +201,7 @@ def test_only_what_is_new_is_read_again(
     assert folder.object(str(lines["main/x.parquet"].sha256)).read_bytes() == b"2"
 
 
+@pytest.mark.drill
 def test_an_interrupted_backup_is_gone_on_with(
     lived_in: Settings, tools: PostgresTools, tmp_path: Path
 ) -> None:
@@ -207,6 +222,7 @@ def test_an_interrupted_backup_is_gone_on_with(
     assert check(folder, whole, tools=tools, progress=None) == []
 
 
+@pytest.mark.drill
 def test_damage_is_named_and_never_restored(
     lived_in: Settings, house: NewHouse, s3_url: str, tools: PostgresTools, tmp_path: Path
 ) -> None:
@@ -300,6 +316,7 @@ def test_a_moved_version_is_known_by_its_bytes_only(ready_settings: Settings) ->
         assert missing.value.code == "object_missing"
 
 
+@pytest.mark.drill
 def test_prune_keeps_what_others_need(
     lived_in: Settings, tools: PostgresTools, tmp_path: Path
 ) -> None:

@@ -100,6 +100,7 @@ def test_personal_data_goes_and_the_ledger_says_why(town: Runner) -> None:
     assert remove_due(settings, LATER, **WHO).deliveries == ()
 
 
+@pytest.mark.drill
 def test_what_is_gone_without_a_tombstone_is_a_finding(town: Runner) -> None:
     """Somebody with the keys who waits for the lock to end and then deletes."""
     settings = town.settings
@@ -128,6 +129,7 @@ def test_a_lock_that_has_not_ended_keeps_the_file_until_the_next_run(town: Runne
     assert _keys(settings, PERSONAL) == set()
 
 
+@pytest.mark.drill
 def test_a_removal_that_was_cut_off_is_finished(
     town: Runner, monkeypatch: pytest.MonkeyPatch
 ) -> None:

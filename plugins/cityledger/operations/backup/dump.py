@@ -94,7 +94,8 @@ class PostgresTools:
         Raises:
             CityLedgerError: ``pg_dump`` failed (code ``dump_failed``).
         """
-        words = ["--format=custom", "--compress=gzip:3", "--no-owner", "--no-sync"]
+        # Owners and rights are the new server's own: whoever prepares it grants them.
+        words = ["--format=custom", "--compress=gzip:3", "--no-owner", "--no-acl", "--no-sync"]
         self._run(
             "pg_dump", address, [*words, f"--snapshot={moment.name}", f"--file={target}"], name
         )
@@ -113,7 +114,7 @@ class PostgresTools:
         Raises:
             CityLedgerError: ``pg_restore`` failed; the database is as it was.
         """
-        words = ["--single-transaction", "--exit-on-error", "--no-owner"]
+        words = ["--single-transaction", "--exit-on-error", "--no-owner", "--no-acl"]
         self._run(
             "pg_restore", address, [*words, f"--dbname={address.database}", str(source)], name
         )

@@ -33,6 +33,7 @@ from cityledger.settings import Settings
 from cityledger.storage.address import DatabaseAddress
 from cityledger.storage.database import Database
 from cityledger.storage.operator_store import OperatorStore, StoredVersion
+from cityledger.storage.privileges import grant
 
 _WRITERS: Final = 6
 _MARK: Final = "restored from backup "
@@ -44,6 +45,19 @@ _FILLED: Final = {
     AIRFLOW: "SELECT schemaname, tablename FROM pg_tables"
     " WHERE (schemaname, tablename) = ('public', 'dag_run')",
 }
+# As migration 0006 does it.
+_APPEND: Final = """
+    DO $$
+    BEGIN
+        GRANT USAGE ON SCHEMA cityledger TO cityledger_append;
+        GRANT SELECT, INSERT ON ALL TABLES IN SCHEMA cityledger TO cityledger_append;
+        ALTER DEFAULT PRIVILEGES IN SCHEMA cityledger GRANT SELECT, INSERT ON TABLES
+            TO cityledger_append;
+    EXCEPTION WHEN undefined_object OR insufficient_privilege THEN
+        NULL;  -- a server without that role needs no rights for it
+    END
+    $$
+"""
 
 
 class Restored(Record):
@@ -93,8 +107,6 @@ def restore(
     database, store = Database.from_settings(settings), OperatorStore.from_settings(settings)
     targets = _targets(database, airflow, manifest)
     todo = [name for name, address in targets.items() if not _is_done(name, address, manifest)]
-    if OWN in todo:
-        database.migrate()  # makes the roles that the dump gives rights to
     store.ensure_buckets()
     with _sorted_lines(folder, manifest) as groups:
         written = _Objects(store, folder, manifest, tell, complete=OWN not in todo).run(groups)
@@ -103,6 +115,7 @@ def restore(
         _load(name, targets[name], folder.folder(manifest.id), manifest, tools)
         tell(f"database {name}", 1, 1)
     database.migrate()
+    _grant(database)
     LogFiles(settings, store).forget_tiles()
     database.close()
     return Restored(
@@ -150,6 +163,13 @@ def _targets(
 
 
 # databases
+
+
+def _grant(database: Database) -> None:
+    """Rights on the tables, for the roles that this server has."""
+    grant(database)
+    with database.begin() as connection:
+        connection.exec_driver_sql(_APPEND)
 
 
 def _is_done(name: str, address: DatabaseAddress, manifest: Manifest) -> bool:
