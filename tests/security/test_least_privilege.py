@@ -6,6 +6,7 @@ import io
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -21,8 +22,12 @@ from cityledger.storage.database import Database
 from cityledger.storage.endpoint import S3Endpoint
 from cityledger.storage.objects import ObjectStore
 from cityledger.storage.privileges import READER, WRITER, grant, index_tables
-from cityledger_stack import postgres
+from cityledger_stack import bootstrap, postgres
+from cityledger_stack.credentials import load_or_create
 from cityledger_stack.identities import seaweed_config
+from cityledger_stack.layout import Layout
+from cityledger_stack.plan import Plan
+from cityledger_stack.supervisor import Supervisor
 from minio import Minio
 from minio.commonconfig import COMPLIANCE, GOVERNANCE
 from minio.deleteobjects import DeleteObject
@@ -367,3 +372,30 @@ def test_the_stores_file_holds_no_secret() -> None:
     for identity in seaweed_config()["identities"]:
         for keys in identity["credentials"]:
             assert all(value.startswith("${CITYLEDGER_S3_") for value in keys.values())
+
+
+# -- the embedded stack -----------------------------------------------------------------------
+
+
+def test_airflows_processes_get_the_lesser_accounts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Accounts that no process uses protect nothing; and the caller's own word still wins."""
+    for name in ("CITYLEDGER_DATABASE_URL", "CITYLEDGER_S3_URL"):
+        monkeypatch.delenv(name, raising=False)
+    layout = Layout(tmp_path)
+    layout.create()
+    credentials = load_or_create(layout.secrets)
+    ports = {"postgres": 1, "api-server": 2, "redis": 3, "worker-logs": 4, "s3:s3": 5}
+
+    def environment() -> dict[str, str]:
+        plan = Plan.from_environment(airflow=True)
+        return bootstrap.airflow_env(Supervisor(layout, plan), credentials, ports)
+
+    env = environment()
+    assert f"//{WRITER}:{credentials.database_writer}@" in env["CITYLEDGER_DATABASE_URL"]
+    assert f"//{credentials.s3_worker_access_key}:" in env["CITYLEDGER_S3_URL"]
+    assert credentials.database not in str(env)
+    assert credentials.s3_secret_key not in str(env)
+    monkeypatch.setenv("CITYLEDGER_DATABASE_URL", "postgresql://city@db.example/city")
+    assert environment()["CITYLEDGER_DATABASE_URL"] == "postgresql://city@db.example/city"

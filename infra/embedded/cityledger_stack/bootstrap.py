@@ -7,6 +7,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from cityledger.settings import Settings
+from cityledger.storage.buckets import Identity
 from psycopg import sql
 from pydantic import SecretStr
 
@@ -16,6 +17,7 @@ from cityledger_stack.layout import Layout, postgres_place, write_private
 from cityledger_stack.plan import (
     AIRFLOW,
     AIRFLOW_PARTS,
+    BUCKET_PREFIX,
     DATABASE,
     LOGS_PART,
     OBJECTS,
@@ -23,7 +25,7 @@ from cityledger_stack.plan import (
     Plan,
 )
 from cityledger_stack.ports import LOOPBACK, pick
-from cityledger_stack.postgres import Postgres
+from cityledger_stack.postgres import WRITER, Postgres
 from cityledger_stack.processes import Child, spawn
 from cityledger_stack.redis import Redis
 from cityledger_stack.seaweed import SeaweedFS, pick_ports
@@ -63,6 +65,9 @@ def start(supervisor: Supervisor) -> None:
         supervisor.await_healthy("postgres")
         database.ensure_database("cityledger", credentials.database)
         database.ensure_database("airflow", credentials.airflow_database)
+        database.ensure_lesser_roles(
+            "cityledger", writer=credentials.database_writer, reader=credentials.database_reader
+        )
     urls = _urls(supervisor, credentials, ports)
     _write_stack_env(layout, urls)
     migration = _start_airflow_migration(supervisor, credentials, database, ports)
@@ -108,6 +113,11 @@ def _object_store(layout: Layout, credentials: Credentials, ports: dict[str, int
         access_key=credentials.s3_access_key,
         secret_key=credentials.s3_secret_key,
         internal_secret=credentials.s3_internal,
+        identities={
+            Identity.WORKER: (credentials.s3_worker_access_key, credentials.s3_worker_secret_key),
+            Identity.READER: (credentials.s3_reader_access_key, credentials.s3_reader_secret_key),
+        },
+        bucket_prefix=os.environ.get(BUCKET_PREFIX, ""),
         marker=str(layout.home),
     )
 
@@ -179,7 +189,7 @@ def airflow_env(
     """The environment of Airflow's processes by the supervisor's plan."""
     at = f"{LOOPBACK}:{ports['postgres']}"
     own = f"postgresql+psycopg://airflow:{credentials.airflow_database}@{at}/airflow"
-    return airflow.environment(
+    env = airflow.environment(
         supervisor.layout,
         credentials,
         port=ports["api-server"],
@@ -188,6 +198,21 @@ def airflow_env(
         queue=_queue(supervisor, credentials, ports),
         addresses=_worker_addresses(supervisor.plan),
     )
+    return {**_workers_accounts(supervisor.plan, credentials, ports), **env}
+
+
+def _workers_accounts(
+    plan: Plan, credentials: Credentials, ports: dict[str, int]
+) -> dict[str, str]:
+    """The addresses of the embedded servers with the accounts of those who may do less."""
+    one, accounts = credentials, {}
+    if plan.database_url is None:
+        at = f"{LOOPBACK}:{ports['postgres']}"
+        accounts[DATABASE] = f"postgresql://{WRITER}:{one.database_writer}@{at}/cityledger"
+    if plan.s3_url is None:
+        keys = f"{one.s3_worker_access_key}:{one.s3_worker_secret_key}"
+        accounts[OBJECTS] = f"http://{keys}@{LOOPBACK}:{ports['s3:s3']}"
+    return accounts
 
 
 def _queue(
@@ -257,7 +282,9 @@ def _start_airflow(
 
 
 def _stamp() -> str:
-    return f"apache-airflow {version('apache-airflow-core')}"
+    # Another auth manager brings tables of its own.
+    accounts = os.environ.get("AIRFLOW__CORE__AUTH_MANAGER", "simple")
+    return f"apache-airflow {version('apache-airflow-core')} {accounts}"
 
 
 def _is_migrated(database: Postgres) -> bool:

@@ -32,6 +32,8 @@ _MAKERS: dict[str, Callable[[], str]] = {
     "airflow_api": _signing_key,
     "airflow_fernet": _fernet_key,
     "s3_access_key": lambda: f"cityledger{secrets.token_hex(5)}",
+    "s3_worker_access_key": lambda: f"worker{secrets.token_hex(5)}",
+    "s3_reader_access_key": lambda: f"reader{secrets.token_hex(5)}",
 }
 
 
@@ -41,9 +43,15 @@ class Credentials:
 
     postgres: str
     database: str
+    database_writer: str
+    database_reader: str
     airflow_database: str
     s3_access_key: str
     s3_secret_key: str
+    s3_worker_access_key: str
+    s3_worker_secret_key: str
+    s3_reader_access_key: str
+    s3_reader_secret_key: str
     s3_internal: str
     airflow_admin: str
     airflow_jwt: str

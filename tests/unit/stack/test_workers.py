@@ -82,7 +82,7 @@ def credentials(layout: Layout) -> Credentials:
 
 
 def environment(layout: Layout, credentials: Credentials, asked: Plan) -> dict[str, str]:
-    ports = {"postgres": 1, "api-server": 2, "redis": 3, "worker-logs": 4}
+    ports = {"postgres": 1, "api-server": 2, "redis": 3, "worker-logs": 4, "s3:s3": 5}
     return bootstrap.airflow_env(Supervisor(layout, asked), credentials, ports)
 
 
