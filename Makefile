@@ -90,7 +90,7 @@ realdata: setup ## Run the real extracts beside the project (../shared/realdata)
 compose-smoke: setup ## The demo city through the containers, equal to an embedded run? (Docker engine, 8 GiB)
 	$(BIN)/python -m tests.compose --scale 0.1
 
-bench: setup ## Measure; prints a table and writes .cityledger/bench/*.json
+bench: setup ## Measure everything (needs 40 GB of disk); limits kept or missed, docs/performance.md
 	$(BIN)/python -m tests.benchmarks
 
 bench-compare: setup ## The same verdicts by Great Expectations and datacontract-cli: speed and agreement
