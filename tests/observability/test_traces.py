@@ -79,6 +79,39 @@ def test_the_context_of_a_parent_process_is_continued(command: Command, receiver
     assert {one.trace for one in receiver.spans} == {trace}
 
 
+_BUILD = """
+import json, pathlib, sys
+from cityledger.observability import stages, traces
+from cityledger.settings import get_settings
+traces.configure(get_settings())
+target = pathlib.Path(sys.argv[1])
+link = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+with traces.span("standardise", links=[link]), stages.told_nodes(target):
+    at = "2026-04-01T00:00:0{}.5Z".format
+    nodes = [("model.city.dim_area", "success", 1, 3), ("test.city.unique.1a", "fail", 3, 4)]
+    results = [
+        {"unique_id": name, "status": status, "execution_time": 1.0,
+         "timing": [{"name": "execute", "started_at": at(a), "completed_at": at(b)}]}
+        for name, status, a, b in nodes
+    ]
+    results.append({"unique_id": "model.city.x", "status": "skipped", "timing": []})
+    (target / "run_results.json").write_text(json.dumps({"results": results}))
+"""
+
+
+def test_nodes_of_dbt_are_spans_of_the_build(receiver: Receiver, tmp_path: Path) -> None:
+    """One build is one task: without its nodes nobody sees which model is slow."""
+    environment = {**os.environ, "CITYLEDGER_OTLP_URL": receiver.url}
+    subprocess.run([sys.executable, "-c", _BUILD, str(tmp_path)], env=environment, check=True)
+    build, model, test = (receiver.named(name) for name in ("standardise", "dbt model", "dbt test"))
+    assert build.links == ("4bf92f3577b34da6a3ce929d0e0e4736",)
+    assert {model.parent, test.parent} == {build.span}
+    assert (model.seconds, model.facts["cityledger.node"]) == (2.0, "dim_area")
+    assert (model.failed, test.failed) == (False, True)
+    assert len(receiver.spans) == 3
+
+
+@pytest.mark.observed
 def test_a_build_continues_its_releases_down_to_the_models(
     command: Command, receiver: Receiver
 ) -> None:
