@@ -17,6 +17,7 @@ from cityledger.storage.tables import SCHEMA
 WRITER = "cityledger_writer"
 READER = "cityledger_reader"
 _VERSIONS = "alembic_version"
+_MAINTAIN_SINCE = 170000
 
 # Journals are those with the trigger that refuses changes; the rest is the graph's index, which
 # follows from them. What keeps the privileges in step with the triggers is that they are asked.
@@ -91,9 +92,20 @@ def grant(database: Database) -> tuple[str, ...]:
             for table in index_tables(connection):
                 _run(connection, f"GRANT UPDATE, DELETE ON {SCHEMA}.{table} TO {WRITER}")
             _run(connection, _LAKE)
+            _grant_locking(connection)
         if known == (WRITER, READER):
             _run(connection, _LAKE_READ)
     return known
+
+
+def _grant_locking(connection: Connection) -> None:
+    """Let writers hold events back while the log takes them in: ``LOCK TABLE … IN SHARE MODE``.
+
+    MAINTAIN changes no row. Before PostgreSQL 17 only the right to change rows allows the lock.
+    """
+    version = connection.execute(text("SELECT current_setting('server_version_num')::int"))
+    if version.scalar_one() >= _MAINTAIN_SINCE:
+        _run(connection, f"GRANT MAINTAIN ON {SCHEMA}.lineage_event TO {WRITER}")
 
 
 def index_tables(connection: Connection) -> list[str]:
