@@ -51,7 +51,9 @@ def database(statement: str, **options: str) -> str:
         ) as session:
             session.execute(statement)
     except psycopg.Error as error:
-        return error.sqlstate or str(error).strip().splitlines()[-1]
+        if "no pg_hba.conf entry" in str(error) and "no encryption" in str(error):
+            return "no entry without encryption"
+        return error.sqlstate or type(error).__name__
     return "done"
 
 
