@@ -8,6 +8,7 @@ personal data into its messages as failure cases, and took as long as all rules 
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,9 @@ from quality_checks.rules.base import CannotCheckError, Judge
 
 if TYPE_CHECKING:
     from pandera.polars import Check
+
+# Where the engine's client is installed, pandera imports it; nobody here uses its pandas part.
+warnings.filterwarnings("ignore", "PySpark does not yet fully support pandas", FutureWarning)
 
 
 @dataclass(slots=True)

@@ -30,8 +30,13 @@ def main(files: Sequence[str]) -> int:
             [str(scanner), "--baseline", str(baseline), *(files or _tracked())],
             cwd=ROOT,
             check=False,
+            capture_output=True,
+            text=True,
         )
-    return 0 if done.returncode == _ONLY_LINES_MOVED else done.returncode
+    if done.returncode in (0, _ONLY_LINES_MOVED):
+        return 0
+    sys.stderr.write(f"{done.stdout}\n{done.stderr}\n")
+    return done.returncode
 
 
 def _tracked() -> list[str]:
