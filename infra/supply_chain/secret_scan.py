@@ -35,7 +35,7 @@ def main(files: Sequence[str]) -> int:
         )
     if done.returncode in (0, _ONLY_LINES_MOVED):
         return 0
-    sys.stderr.write(f"{done.stdout}\n{done.stderr}\n")
+    sys.stdout.write(f"{done.stdout}\n{done.stderr}\n")
     return done.returncode
 
 
