@@ -259,6 +259,7 @@ def _server_cpu(database: Database) -> float:
 def _asking(database: Database, width: int, edges: int, questions: int) -> Iterator[Measure]:
     """Questions of depth 10 to a big graph, from nodes drawn at random."""
     _fill(database, width, edges)
+    get_ready()  # as the console that asks such questions has done
     graph = LineageGraph(database)
     draw = random.Random(7)  # noqa: S311  a sample, not a secret
     with database.begin() as connection:
