@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -28,7 +29,9 @@ def on_sail(
 ) -> Iterator[Settings]:
     folder = tmp_path_factory.mktemp("engine")
     engine = sail(folder, s3_url)
-    with running(engine, logs=folder):
+    with running(engine, logs=folder), pytest.MonkeyPatch.context() as patched:
+        # Spark's client takes a main module without a file, as in a test worker, for its doctests.
+        patched.setattr(sys.modules["__main__"], "__file__", __file__, raising=False)
         yield with_engine(new_lake(), engine.address)
 
 

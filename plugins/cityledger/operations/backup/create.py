@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import fcntl
 import os
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import chain
+from pathlib import Path
 
 from cityledger import __version__
 from cityledger.errors import UnavailableError
@@ -120,10 +122,21 @@ class _Work:
     tell: Progress
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
 
+    def _named_folder(self) -> tuple[str, Path]:
+        """A new folder by the second of its beginning; of two in one second the later waits."""
+        while True:
+            backup = f"{self.started:%Y%m%dT%H%M%SZ}"
+            own = self.folder.folder(backup)
+            try:
+                own.mkdir(mode=0o700)
+            except FileExistsError:
+                time.sleep(0.1)
+                self.started = datetime.now(UTC)
+            else:
+                return backup, own
+
     def run(self) -> Manifest:
-        backup = f"{self.started:%Y%m%dT%H%M%SZ}"
-        own = self.folder.folder(backup)
-        own.mkdir(mode=0o700)
+        backup, own = self._named_folder()
         dumps = self._airflow()
         database = Database.from_settings(self.settings)
         store = OperatorStore.from_settings(self.settings)
