@@ -25,7 +25,7 @@ import cityledger_stack
 import psutil
 import psycopg
 import pytest
-from cityledger.errors import CityLedgerError
+from cityledger.errors import CityLedgerError, UnavailableError
 from cityledger.settings import get_settings
 from cityledger.storage.objects import ObjectStore
 from cityledger_stack import PartStatus, orphans
@@ -376,14 +376,20 @@ def _remember(word: str) -> None:
         session.execute("CREATE TABLE memo AS SELECT %s::text AS word", [word])
 
 
-def _recall() -> Any:
+def _recall() -> str | None:
+    """The word both servers kept; None while one of them does not answer.
+
+    A server that answers without the word has lost it, which no waiting mends: that raises.
+    """
     try:
         stored = ObjectStore.from_settings(get_settings()).get_bytes("validated", "memo").decode()
         with _database() as session:
             row = session.execute("SELECT word FROM memo").fetchone()
-    except (psycopg.OperationalError, CityLedgerError):
+    except (psycopg.OperationalError, UnavailableError) as problem:
+        print(f"no answer yet: {problem!r}")
         return None
-    return stored if row == (stored,) else None
+    assert row == (stored,)
+    return stored
 
 
 def _database() -> psycopg.Connection:
