@@ -19,7 +19,6 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 import cityledger_stack
 import psutil
@@ -376,8 +375,8 @@ def _remember(word: str) -> None:
         session.execute("CREATE TABLE memo AS SELECT %s::text AS word", [word])
 
 
-def _recall() -> str | None:
-    """The word both servers kept; None while one of them does not answer.
+def _recall() -> str:
+    """The word both servers kept, or why one of them does not answer now.
 
     A server that answers without the word has lost it, which no waiting mends: that raises.
     """
@@ -386,8 +385,7 @@ def _recall() -> str | None:
         with _database() as session:
             row = session.execute("SELECT word FROM memo").fetchone()
     except (psycopg.OperationalError, UnavailableError) as problem:
-        print(f"no answer yet: {problem!r}")
-        return None
+        return f"no answer: {problem!r}"
     assert row == (stored,)
     return stored
 
