@@ -28,7 +28,9 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-from cityledger.settings import PROJECT_DIR, get_settings, home_dir
+from cityledger.settings import PROJECT_DIR, get_settings
+
+from tests.benchmarks.results import circumstances, keep
 
 CONTRACTS = 1_000
 DEPARTMENTS = 40
@@ -60,23 +62,18 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
     if options.child:
         print(json.dumps(_parse(Path(options.child))))
         return {}
-    home = home_dir()
     with (
         tempfile.TemporaryDirectory(prefix="cityledger-bench-") as name,
         elsewhere(Path(name), CITYLEDGER_CONTRACTS_DIR=str(Path(name) / "contracts"), **_AIRFLOW),
     ):
         result = {
-            "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
-            "cpus": os.cpu_count(),
+            **circumstances(),
             "contracts": options.contracts,
             **_files(Path(name), options.contracts),
         }
         if not options.no_stack:
             result["stack"] = _stack(Path(name), options.seconds)
-        result["load"] = os.getloadavg()[0]
-    folder = home / "bench"
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "contracts.json").write_text(json.dumps(result, indent=2, ensure_ascii=False))
+    keep("contracts", result)
     print(table(result))
     return result
 

@@ -18,15 +18,15 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-from cityledger.settings import get_settings, home_dir
+from cityledger.settings import get_settings
 
 from tests.benchmarks import whole_way
 from tests.benchmarks.bench_ingest import servers
+from tests.benchmarks.results import circumstances, keep
 
 ROWS = 10_000_000
 LIMIT = 1.25
@@ -43,22 +43,18 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
     if options.child:
         print(json.dumps(_run(options.child, options.turns)))
         return {}
-    home, before = home_dir(), dict(os.environ)
+    before = dict(os.environ)
     try:
         found = _measure(options.rows, options.turns)
     finally:
         os.environ.clear()
         os.environ.update(before)
     result = {
-        "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        **circumstances(),
         "rows": options.rows,
-        "cpus": os.cpu_count(),
-        "load": os.getloadavg()[0],
         **found,
     }
-    folder = home / "bench"
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "dbt.json").write_text(json.dumps(result, indent=2, ensure_ascii=False))
+    keep("dbt", result)
     print(table(result))
     return result
 

@@ -35,9 +35,11 @@ from cityledger.ledger.scores import ScoreBook
 from cityledger.orders.records import Order, OrderState
 from cityledger.people import Person, Role
 from cityledger.records import Receipt, Validation
-from cityledger.settings import PROJECT_DIR, Settings, get_settings, home_dir
+from cityledger.settings import PROJECT_DIR, Settings, get_settings
 from cityledger.storage.database import Database
 from starlette.testclient import TestClient
+
+from tests.benchmarks.results import keep
 
 RUNS, DATASETS, DEPARTMENTS, RULES = 10_000, 40, 8, 300
 LAST = date(2026, 3, 31)
@@ -80,9 +82,7 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
     options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory(prefix="cityledger-bench-") as name, _server(Path(name)):
         result = _measure(Path(name), options.runs, options.rules, options.repeat)
-    folder = home_dir() / "bench"
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "history.json").write_text(json.dumps(result, indent=2, ensure_ascii=False))
+    keep("history", result)
     print(table(result))
     return result
 

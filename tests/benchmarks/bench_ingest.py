@@ -28,15 +28,15 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from itertools import count
 from pathlib import Path
 from typing import Any
 
 from cityledger.contracts.identity import Partition
-from cityledger.settings import home_dir
 
 from tests.benchmarks import ingest_data
+from tests.benchmarks.results import circumstances, keep
 
 ROWS = 5_000_000
 TURNS = 3
@@ -58,9 +58,7 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
         return {}
     with tempfile.TemporaryDirectory(prefix="cityledger-bench-") as name, servers(Path(name)):
         result = _measure(Path(name), options.rows, options.large_rows)
-    folder = home_dir() / "bench"
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "ingest.json").write_text(json.dumps(result, indent=2, ensure_ascii=False))
+    keep("ingest", result)
     print(table(result))
     return result
 
@@ -98,11 +96,9 @@ def _measure(folder: Path, rows: int, large_rows: int) -> dict[str, Any]:
         ingest_data.write(plain, large_rows, "utf-8")
         peaks[f"{large_rows:,} rows"] = _child(f"memory:utf-8:{plain}")["peak_mb"]
     return {
-        "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        **circumstances(),
         "rows": rows,
         "bytes": size,
-        "cpus": os.cpu_count(),
-        "load": os.getloadavg()[0],
         "ratios": ratios,
         "peak_mb": peaks,
     }

@@ -22,7 +22,6 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -35,7 +34,7 @@ from cityledger.console.readiness import get_ready
 from cityledger.ledger.graph import LineageGraph, Node, Towards
 from cityledger.ledger.indexer import Indexer
 from cityledger.people import Person, Role
-from cityledger.settings import get_settings, home_dir
+from cityledger.settings import get_settings
 from cityledger.storage.address import DatabaseAddress
 from cityledger.storage.database import Database
 from cityledger_stack.account import server_account
@@ -45,6 +44,8 @@ from cityledger_stack.servers import running
 from playwright.sync_api import sync_playwright
 from pydantic import SecretStr
 from sqlalchemy import text
+
+from tests.benchmarks.results import circumstances, keep
 
 EVENTS = 20_000
 SINGLE = 1_500
@@ -93,15 +94,11 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
         measures += _page(url, database)
         database.close()
     result = {
-        "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "cpus": os.cpu_count(),
-        "load": round(os.getloadavg()[0], 1),
+        **circumstances(),
         "sizes": vars(sizes),
         "measures": [one._asdict() | {"verdict": one.verdict} for one in measures],
     }
-    folder = home_dir() / "bench"
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "ledger.json").write_text(json.dumps(result, indent=2, ensure_ascii=False))
+    keep("ledger", result)
     print(f"load {result['load']} on {result['cpus']} processors")
     for one in measures:
         print(f"{one.name:<50}{one.value:>12,.1f} {one.unit:<10}{one.verdict}")

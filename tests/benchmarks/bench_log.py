@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import random
 import statistics
@@ -18,12 +17,13 @@ from cityledger.ledger.log import checkpoint
 from cityledger.ledger.log.merkle import verify_inclusion
 from cityledger.ledger.log.proofs import Prover
 from cityledger.ledger.log.verify import verify
-from cityledger.settings import Settings, home_dir
+from cityledger.settings import Settings
 from cityledger.storage.database import Database
 from cityledger.storage.objects import ObjectStore
 from sqlalchemy import text
 
 from tests.benchmarks.bench_ingest import servers
+from tests.benchmarks.results import keep
 
 LEAVES = 1_000_000
 PROOF_LIMIT_MS = 10.0
@@ -37,9 +37,7 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
     leaves = parser.parse_args(arguments).leaves
     with tempfile.TemporaryDirectory(prefix="cityledger-bench-") as name, servers(Path(name)):
         result = _measure(Settings(_env_file=None, home=Path(name) / "home"), leaves)
-    folder = home_dir() / "bench"
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "log.json").write_text(json.dumps(result, indent=2))
+    keep("log", result)
     for key, value in result.items():
         print(f"{key:<30}{value:>14,}")
     return result

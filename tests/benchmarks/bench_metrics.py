@@ -9,7 +9,6 @@ another delivery's outcomes; the cache of some seconds is passed by.
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
 import tempfile
 import time
@@ -22,7 +21,7 @@ from cityledger.observability.metrics import catalogue
 from cityledger.observability.metrics.exposition import Exposition
 from cityledger.observability.metrics.families import Figures, text_of
 from cityledger.observability.metrics.totals import BOUNDS
-from cityledger.settings import Settings, get_settings, home_dir
+from cityledger.settings import Settings, get_settings
 from cityledger.storage.database import Database
 from pydantic import SecretStr
 
@@ -35,6 +34,7 @@ from tests.benchmarks.bench_history import (
     _server,
     _write_house,
 )
+from tests.benchmarks.results import keep
 
 EVENTS, UNSIGNED = 1_000_000, 5_000
 LIMIT_MS = 500.0
@@ -78,9 +78,7 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
     result: dict[str, Any] = {"runs": options.runs, "rules": options.rules, "span_ns": _spans()}
     with tempfile.TemporaryDirectory(prefix="cityledger-bench-") as name, _server(Path(name)):
         result |= _scrapes(Path(name), options.runs, options.rules, options.repeat)
-    folder = home_dir() / "bench"
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "metrics.json").write_text(json.dumps(result, indent=2))
+    keep("metrics", result)
     print(table(result))
     return result
 

@@ -10,20 +10,19 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from cityledger.settings import get_settings, home_dir
+from cityledger.settings import get_settings
 
 from tests.benchmarks.bench_contracts import elsewhere
+from tests.benchmarks.results import circumstances, keep
 
 LIMIT = 1.6
 Place = tuple[str, str]
@@ -39,19 +38,14 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
     if options.child is not None:
         print(json.dumps(_in_one_process()))
         return {}
-    home = home_dir()
     with tempfile.TemporaryDirectory(prefix="cityledger-bench-") as name, elsewhere(Path(name)):
         found = _measure(options.scale, options.days)
     result = {
-        "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        **circumstances(),
         "scale": options.scale,
-        "cpus": os.cpu_count(),
-        "load": os.getloadavg()[0],
         **found,
     }
-    folder = home / "bench"
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "orchestration.json").write_text(json.dumps(result, indent=2, ensure_ascii=False))
+    keep("orchestration", result)
     print(table(result))
     return result
 

@@ -19,15 +19,14 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import psutil
-from cityledger.settings import home_dir
 
 from tests.benchmarks import whole_way
 from tests.benchmarks.bench_ingest import servers
+from tests.benchmarks.results import circumstances, keep
 
 SIZES = (1_000_000, 5_000_000, 10_000_000, 50_000_000)
 BASE = 5_000_000
@@ -49,7 +48,7 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
     if options.child:
         print(json.dumps(_run(options.child)))
         return {}
-    home, before = home_dir(), dict(os.environ)
+    before = dict(os.environ)
     sizes = []
     try:
         for rows in sorted(options.rows):
@@ -59,14 +58,10 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
         os.environ.clear()
         os.environ.update(before)
     result = {
-        "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "cpus": os.cpu_count(),
-        "load": os.getloadavg()[0],
+        **circumstances(),
         "sizes": sizes,
     }
-    folder = home / "bench"
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "scale.json").write_text(json.dumps(result, indent=2, ensure_ascii=False))
+    keep("scale", result)
     print(table(result))
     return result
 

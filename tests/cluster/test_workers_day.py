@@ -22,18 +22,15 @@ from cityledger.demo.generate.answers import AnswerKey
 from cityledger.demo.generate.generator import generate
 from cityledger.demo.summary import DaySummary
 from cityledger.ledger.journal import Journal
-from cityledger.records import Publication, Standardisation
-from cityledger.runner import Runner
 from cityledger.settings import Settings, get_settings
 from cityledger.storage.database import Database
-from cityledger.storage.objects import ObjectStore
 from cityledger_stack import celery
-from pydantic import SecretStr
 
 from tests.cluster import disturb
 from tests.cluster.disturb import Disturbances, Step
 from tests.cluster.pausing import FOLDER
 from tests.conftest import stack_environment
+from tests.undisturbed import undisturbed
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(2400)]
 
@@ -174,7 +171,9 @@ def test_the_published_figures_are_those_of_an_undisturbed_run(
     city: City, s3_url: str, postgres_url: str, tmp_path: Path
 ) -> None:
     """To the digit, whoever runs the stages and whatever dies meanwhile."""
-    built, published = _by_the_command_line(city, s3_url, postgres_url, tmp_path)
+    built, published = undisturbed(
+        city.settings, city.deliveries, s3_url=s3_url, postgres_url=postgres_url, home=tmp_path
+    )
     newest = city.journal.latest_standardisation()
     assert newest is not None
     assert newest.digests == built.digests
@@ -200,29 +199,3 @@ def test_logs_of_a_worker_want_a_signature(city: City) -> None:
     """Task logs must not be readable for every local user who knows the port."""
     (logs,) = (part for part in cityledger_stack.status() if part.name == "worker-logs")
     assert httpx.get(f"{logs.address}/log/dag_id=standardise/x.log").status_code == 403
-
-
-def _by_the_command_line(
-    city: City, s3_url: str, postgres_url: str, home: Path
-) -> tuple[Standardisation, Publication]:
-    """The same deliveries through the same stages, one after the other, into other stores."""
-    settings = city.settings.model_copy(
-        update={
-            "home": home,
-            "spool_dir": home / "spool",
-            "database_url": SecretStr(postgres_url),
-            "s3_url": SecretStr(s3_url),
-        }
-    )
-    settings.spool_dir.mkdir()
-    Database.from_settings(settings).migrate()
-    ObjectStore.from_settings(settings).ensure_buckets()
-    runner = Runner(settings)
-    for dataset, partition in city.deliveries:
-        runner.extract_land(dataset, partition)
-        runner.parse_validate(dataset, partition)
-        assert runner.release(dataset, partition).released
-    built, published = runner.standardise(), runner.publish()
-    assert built is not None
-    assert published is not None
-    return built, published

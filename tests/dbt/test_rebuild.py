@@ -15,7 +15,6 @@ import pytest
 from cityledger.errors import CityLedgerError
 from cityledger.lifecycle.dbt_run import invoke
 from cityledger.lifecycle.standardise import standardise
-from cityledger.records import Validation
 from cityledger.settings import Settings
 from cityledger.storage import duck
 
@@ -106,18 +105,7 @@ def test_nothing_released_gives_insufficient_data(
 
 def test_lost_row_stops_the_build(new_lake: Callable[[], Settings], target_dir: Path) -> None:
     """A count that differs must fail, name the test, and show no value of the data."""
-    settings = new_lake()
-    release, validation = deliver(settings, "transport.metro_trips", "2026-03-31", list(trips()))
-    with pytest.raises(CityLedgerError) as caught:
-        standardise(
-            [release],
-            settings=settings,
-            target_dir=target_dir,
-            validations=[one_more_row(validation)],
-        )
-    assert caught.value.code == "dbt_failed"
-    assert "accounting_identity_holds" in str(caught.value)
-    assert "2026-03-31" not in str(caught.value)
+    build_with_a_lost_row(new_lake(), target_dir)
 
 
 def test_without_a_key_nothing_is_built(new_lake: Callable[[], Settings], target_dir: Path) -> None:
@@ -170,11 +158,17 @@ def test_unit_tests_of_the_models(built: Built, target_dir: Path) -> None:
     assert [result.status for result in results] == ["pass"] * 5
 
 
-def one_more_row(validation: Validation) -> Validation:
-    """A validation that counts a row which its object does not hold."""
+def build_with_a_lost_row(settings: Settings, target_dir: Path) -> None:
+    """Build from a validation that counts a row which its object does not hold: it is refused."""
+    release, validation = deliver(settings, "transport.metro_trips", "2026-03-31", list(trips()))
     counts = validation.accounting
     more = {name: getattr(counts, name) + 1 for name in ("extracted", "parsed", "validated")}
-    return validation.model_copy(update={"accounting": counts.model_copy(update=more)})
+    one_more = validation.model_copy(update={"accounting": counts.model_copy(update=more)})
+    with pytest.raises(CityLedgerError) as caught:
+        standardise([release], settings=settings, target_dir=target_dir, validations=[one_more])
+    assert caught.value.code == "dbt_failed"
+    assert "accounting_identity_holds" in str(caught.value)
+    assert "2026-03-31" not in str(caught.value)
 
 
 def _digests_of(built: Built, settings: Settings) -> dict[str, str]:

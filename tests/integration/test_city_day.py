@@ -22,16 +22,13 @@ from cityledger.demo.generate.answers import AnswerKey
 from cityledger.demo.generate.generator import generate, redeliver
 from cityledger.demo.summary import DaySummary
 from cityledger.ledger.journal import Journal
-from cityledger.records import Publication, Standardisation
-from cityledger.runner import Runner
 from cityledger.settings import Settings, get_settings
 from cityledger.storage import tables
 from cityledger.storage.database import Database
-from cityledger.storage.objects import ObjectStore
-from pydantic import SecretStr
 from sqlalchemy import select
 
 from tests.conftest import stack_environment
+from tests.undisturbed import undisturbed
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(900)]
 
@@ -169,37 +166,13 @@ def test_a_killed_task_ends_in_the_same_tables(
 ) -> None:
     """A process that dies half-way must leave neither a gap nor a row too many."""
     assert city.killer.killed == {"parse_validate", STANDARDISE}
-    built, published = _without_airflow(city, s3_url, postgres_url, tmp_path)
+    built, published = undisturbed(
+        city.settings, city.deliveries, s3_url=s3_url, postgres_url=postgres_url, home=tmp_path
+    )
     newest = city.journal.latest_standardisation()
     assert newest is not None
     assert newest.digests == built.digests
     assert city.summary.content_sha256 == published.content_sha256
-
-
-def _without_airflow(
-    city: City, s3_url: str, postgres_url: str, home: Path
-) -> tuple[Standardisation, Publication]:
-    """The same deliveries through the same stages, undisturbed, into other stores."""
-    settings = city.settings.model_copy(
-        update={
-            "home": home,
-            "spool_dir": home / "spool",
-            "database_url": SecretStr(postgres_url),
-            "s3_url": SecretStr(s3_url),
-        }
-    )
-    settings.spool_dir.mkdir()
-    Database.from_settings(settings).migrate()
-    ObjectStore.from_settings(settings).ensure_buckets()
-    runner = Runner(settings)
-    for dataset, partition in city.deliveries:
-        runner.extract_land(dataset, partition)
-        runner.parse_validate(dataset, partition)
-        assert runner.release(dataset, partition).released
-    built, published = runner.standardise(), runner.publish()
-    assert built is not None
-    assert published is not None
-    return built, published
 
 
 @dataclass
