@@ -135,6 +135,9 @@ class SeaweedFS(Server):
         )
 
     def healthy(self) -> bool:
+        return self._gateway_answers() and self._volumes_are_known()
+
+    def _gateway_answers(self) -> bool:
         # The gateway answers /healthz before the filer can serve it; a listing without
         # credentials is refused (403) only once it can look identities up.
         try:
@@ -144,6 +147,16 @@ class SeaweedFS(Server):
         except OSError:
             return False
         return True
+
+    def _volumes_are_known(self) -> bool:
+        # A volume server that asks the master too early asks again only five seconds later; until
+        # then every object is there and none can be read ("volume 1 not found").
+        master = f"http://{LOOPBACK}:{self.ports['master']}/dir/status"
+        try:
+            with urllib.request.urlopen(master, timeout=2) as answer:
+                return bool(json.load(answer)["Topology"].get("DataCenters"))
+        except OSError:
+            return False
 
     def after_death(self) -> None:
         """Remove the Unix sockets that a killed server leaves in the temporary folder."""

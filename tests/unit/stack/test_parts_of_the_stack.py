@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import socket
 import subprocess
 import sys
 import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import psutil
@@ -19,7 +21,7 @@ from cityledger_stack.layout import is_locked, take_lock
 from cityledger_stack.plan import Plan, without_credentials
 from cityledger_stack.ports import is_free, pick
 from cityledger_stack.processes import MARKER, Command, Identity, clean_env, spawn
-from cityledger_stack.seaweed import pick_ports
+from cityledger_stack.seaweed import SeaweedFS, pick_ports
 from cityledger_stack.state import PartState, StackState
 
 
@@ -46,6 +48,31 @@ def test_seaweed_ports_are_distinct_and_kept() -> None:
     assert len(set(first.values())) == len(first) == 10
     assert first["admin.grpc"] == first["admin"] + 10000
     assert pick_ports(first) == first
+
+
+@pytest.mark.parametrize(("centers", "healthy"), [([], False), ([{"Id": "Default"}], True)])
+def test_store_is_ready_only_when_its_volumes_are_known(
+    tmp_path: Path, centers: list[dict[str, str]], healthy: bool
+) -> None:
+    """Prevents `up` from ending while every object is "not found", seen after crashes for 5 s."""
+
+    class Starting(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            known = self.path == "/dir/status"
+            self.send_response(200 if known else 403)
+            self.end_headers()
+            if known:
+                self.wfile.write(json.dumps({"Topology": {"DataCenters": centers}}).encode())
+
+        def log_message(self, *_: object) -> None:
+            """Keep the test's output free of requests."""
+
+    with HTTPServer(("127.0.0.1", 0), Starting) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        ports = {**pick_ports({}), "s3": server.server_port, "master": server.server_port}
+        store = SeaweedFS(tmp_path, ports, "key", "secret", "internal")
+        assert store.healthy() is healthy
+        server.shutdown()
 
 
 def test_secrets_are_made_once_kept_and_private(tmp_path: Path) -> None:
