@@ -23,7 +23,8 @@ from cityledger.ledger.decisions import DecisionStore
 from cityledger.people import Person, Role
 from cityledger.quarantine.browse import Quarantine
 from cityledger.quarantine.corrections import Accepted, correct
-from cityledger.quarantine.download import FileKind, download
+from cityledger.quarantine.download import download
+from cityledger.quarantine.kinds import FileKind
 from cityledger.quarantine.replay import Replayed, replay, replay_batch
 from cityledger.quarantine.waivers import approve, revoke
 from cityledger.records import ObjectRef, Stage

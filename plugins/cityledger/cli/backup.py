@@ -6,31 +6,22 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from cityledger_stack.airflow_database import airflow_database
-from cityledger_stack.postgres import wheel_dir
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 from rich.table import Table
 
 from cityledger.cli.options import JsonOption
 from cityledger.errors import CityLedgerError
-from cityledger.ledger.log.landed import verify_landed
-from cityledger.ledger.log.verify import verify as verify_log
-from cityledger.operations.backup import records
-from cityledger.operations.backup.check import check
-from cityledger.operations.backup.create import AirflowDatabase
-from cityledger.operations.backup.create import create as create_backup
-from cityledger.operations.backup.dump import PostgresTools
-from cityledger.operations.backup.folder import BackupFolder
-from cityledger.operations.backup.records import Manifest
-from cityledger.operations.backup.restore import restore as restore_backup
 from cityledger.settings import get_settings
-from cityledger.storage.address import DatabaseAddress
-from cityledger.storage.database import Database
-from cityledger.storage.objects import ObjectStore
+
+if TYPE_CHECKING:
+    from cityledger.operations.backup import records
+    from cityledger.operations.backup.create import AirflowDatabase
+    from cityledger.operations.backup.dump import PostgresTools
+    from cityledger.operations.backup.records import Manifest
 
 app = typer.Typer(
     help="Backups: database and object store at one moment, restored into empty servers.",
@@ -69,6 +60,9 @@ def create(
     Not in it: keys and passwords, files that departments have put down and nobody has landed,
     task logs, contracts and models (they belong into version control).
     """
+    from cityledger.operations.backup.create import create as create_backup
+    from cityledger.operations.backup.folder import BackupFolder
+
     with _progress() as tell:
         made = create_backup(
             get_settings(),
@@ -93,6 +87,8 @@ def create(
 @app.command("list")
 def list_backups(folder: FolderArgument, as_json: JsonOption = False) -> None:
     """List the backups in a folder, oldest first."""
+    from cityledger.operations.backup.folder import BackupFolder
+
     place = BackupFolder(folder)
     found = [place.manifest(one) for one in place.ids()]
     if as_json:
@@ -123,6 +119,9 @@ def verify(folder: FolderArgument, backup: IdArgument = None, as_json: JsonOptio
 
     That a backup can be restored, only a restore shows: see the drill in docs/operations.md.
     """
+    from cityledger.operations.backup.check import check
+    from cityledger.operations.backup.folder import BackupFolder
+
     place = BackupFolder(folder)
     manifest = place.manifest(backup)
     with _progress() as tell:
@@ -170,6 +169,9 @@ def restore(
     What was signed after the backup's moment is not in it. Whoever kept a later checkpoint will see
     that: say so (docs/operations.md).
     """
+    from cityledger.operations.backup.folder import BackupFolder
+    from cityledger.operations.backup.restore import restore as restore_backup
+
     settings, place = get_settings(), BackupFolder(folder)
     manifest = place.manifest(backup)
     with _progress() as tell:
@@ -217,6 +219,8 @@ def prune(
 
     Backups hold personal data beyond its retention: prune as often as your retention rules say.
     """
+    from cityledger.operations.backup.folder import BackupFolder
+
     place = BackupFolder(folder)
     old = place.ids()[:-keep]
     for one in old:
@@ -230,6 +234,11 @@ def prune(
 
 def _problems(manifest: Manifest, tell: records.Progress) -> list[str]:
     """What is not as it was signed, in the restored installation."""
+    from cityledger.ledger.log.landed import verify_landed
+    from cityledger.ledger.log.verify import verify as verify_log
+    from cityledger.storage.database import Database
+    from cityledger.storage.objects import ObjectStore
+
     settings = get_settings()
     database, store = Database.from_settings(settings), ObjectStore.from_settings(settings)
     if manifest.checkpoint is None:
@@ -245,6 +254,11 @@ def _problems(manifest: Manifest, tell: records.Progress) -> list[str]:
 
 
 def _airflow() -> AirflowDatabase | None:
+    from cityledger_stack.airflow_database import airflow_database
+
+    from cityledger.operations.backup.create import AirflowDatabase
+    from cityledger.storage.address import DatabaseAddress
+
     found = airflow_database()
     if found is None:
         return None
@@ -252,6 +266,10 @@ def _airflow() -> AirflowDatabase | None:
 
 
 def _tools() -> PostgresTools:
+    from cityledger_stack.postgres import wheel_dir
+
+    from cityledger.operations.backup.dump import PostgresTools
+
     named = get_settings().postgres_bin
     if named is not None:
         return PostgresTools(named)

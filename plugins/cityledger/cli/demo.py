@@ -9,14 +9,16 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from cityledger.cli.demo_day import ScaleOption, SeedOption, run_demo
 from cityledger.cli.options import JsonOption
 from cityledger.demo.generate.answers import AnswerKey, DeliveryAnswer
-from cityledger.demo.generate.generator import NOTICE, generate, key_path, redeliver
 from cityledger.settings import get_settings
 
 app = typer.Typer(name="demo", help="The fictional city 云汐市: generated data, ready to run.")
 
+ScaleOption = Annotated[
+    float, typer.Option(help="Multiplies the rows; 1 is about 240,000 rows in all.")
+]
+SeedOption = Annotated[int, typer.Option(help="Another seed, another city's day.")]
 _COUNTS = ("declared", "extracted", "rejected", "quarantined", "validated")
 
 
@@ -33,6 +35,8 @@ def demo(
     Exit code 3: a batch waits for its steward.
     """
     if context.invoked_subcommand is None:
+        from cityledger.cli.demo_day import run_demo
+
         run_demo(scale, seed, as_json=as_json)
 
 
@@ -59,6 +63,8 @@ def generate_command(
 
     The same scale and seed give the same bytes on every machine.
     """
+    from cityledger.demo.generate.generator import NOTICE, generate, key_path, redeliver
+
     drop = into or get_settings().drop_dir
     console = Console(highlight=False, quiet=as_json)
     with console.status("generating …") as status:

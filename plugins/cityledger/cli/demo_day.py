@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated, Any
+from typing import Any
 from urllib.parse import urlsplit
 
 import cityledger_stack
@@ -25,11 +25,6 @@ from cityledger.profiling.store import ProfileStore
 from cityledger.records import IndicatorStatus
 from cityledger.runner import Runner
 from cityledger.settings import get_settings
-
-ScaleOption = Annotated[
-    float, typer.Option(help="Multiplies the rows; 1 is about 240,000 rows in all.")
-]
-SeedOption = Annotated[int, typer.Option(help="Another seed, another city's day.")]
 
 _COLOURS = {
     IndicatorStatus.MET: "green",

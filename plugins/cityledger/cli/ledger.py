@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -20,15 +20,12 @@ from cityledger.cli.listening import (
 )
 from cityledger.cli.options import JsonOption
 from cityledger.collector.tokens import Scope, TokenFile
-from cityledger.ledger.catalog import Catalog
-from cityledger.ledger.completeness import describe
-from cityledger.ledger.events import Verdict
-from cityledger.ledger.forward import Forwarder
-from cityledger.ledger.graph import LineageGraph
-from cityledger.ledger.indexer import Indexer
-from cityledger.ledger.intake import Intake
 from cityledger.settings import Settings, get_settings
 from cityledger.storage.database import Database
+
+if TYPE_CHECKING:
+    from cityledger.ledger.catalog import Catalog
+    from cityledger.ledger.forward import Forwarder
 
 app = typer.Typer(
     help="The ledger: collector, events, graph, transparency log.", no_args_is_help=True
@@ -91,6 +88,8 @@ def events(
 @app.command("reindex")
 def reindex() -> None:
     """Make the lineage graph anew from the events; they themselves are never changed."""
+    from cityledger.ledger.indexer import Indexer
+
     indexer = Indexer(Database.from_settings(get_settings()))
     indexer.reindex()
     progress = indexer.catch_up()
@@ -100,6 +99,8 @@ def reindex() -> None:
 @outbox.command("show")
 def outbox_show(as_json: JsonOption = False) -> None:
     """Show what waits here for the ledger, and what other catalogues have not got yet."""
+    from cityledger.ledger.intake import Intake
+
     settings = get_settings()
     waiting = len(Intake(settings).waiting())
     standings = [one.standing() for one in _forwarders(settings)]
@@ -120,6 +121,8 @@ def outbox_show(as_json: JsonOption = False) -> None:
 @outbox.command("send")
 def outbox_send() -> None:
     """Deliver what waits: to the ledger, and to the other catalogues that are configured."""
+    from cityledger.ledger.intake import Intake
+
     settings = get_settings()
     typer.echo(f"{Intake(settings).flush_outbox()} events delivered to the ledger.")
     for forwarder in _forwarders(settings):
@@ -158,6 +161,9 @@ def token_revoke(name: Annotated[str, typer.Argument(help="The token's name.")])
 
 
 def _catalog() -> Catalog:
+    from cityledger.ledger.catalog import Catalog
+    from cityledger.ledger.graph import LineageGraph
+
     database = Database.from_settings(get_settings())
     return Catalog(database, LineageGraph(database, wait=60.0))
 
@@ -165,6 +171,8 @@ def _catalog() -> Catalog:
 def _forwarders(settings: Settings) -> list[Forwarder]:
     if not settings.lineage_targets:
         return []
+    from cityledger.ledger.forward import Forwarder
+
     database = Database.from_settings(settings)
     return [Forwarder(database, target) for target in settings.lineage_targets]
 
@@ -193,6 +201,8 @@ def _show_faulty(catalog: Catalog, limit: int, as_json: bool) -> None:
 
 
 def _show_incomplete(catalog: Catalog, limit: int, as_json: bool) -> None:
+    from cityledger.ledger.completeness import describe
+
     page = catalog.gapped_runs(limit, 0)
     if as_json:
         rows = [
@@ -209,6 +219,8 @@ def _show_incomplete(catalog: Catalog, limit: int, as_json: bool) -> None:
 
 
 def _show_standing(catalog: Catalog, as_json: bool) -> None:
+    from cityledger.ledger.events import Verdict
+
     progress = catalog.graph.progress()
     invalid = catalog.remarked(Verdict.INVALID, 1).total
     flawed = catalog.remarked(Verdict.FLAWED, 1).total

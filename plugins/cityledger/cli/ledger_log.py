@@ -6,26 +6,20 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.progress import Progress, TaskID
 
 from cityledger.errors import BadInputError, CityLedgerError
-from cityledger.ledger.log import checkpoint as make_checkpoint
-from cityledger.ledger.log import checkpoints
-from cityledger.ledger.log.examined import save_examination
-from cityledger.ledger.log.files import LogFiles
-from cityledger.ledger.log.keyring import Keyring, TrustedKey, origin
-from cityledger.ledger.log.landed import verify_landed
-from cityledger.ledger.log.notes import Signer, Verifier
-from cityledger.ledger.log.proofs import Prover
-from cityledger.ledger.log.verify import Report
-from cityledger.ledger.log.verify import verify as verify_log
 from cityledger.settings import get_settings
 from cityledger.storage.database import Database
-from cityledger.storage.objects import ObjectStore
+
+if TYPE_CHECKING:
+    from cityledger.ledger.log.keyring import Keyring, TrustedKey
+    from cityledger.ledger.log.notes import Verifier
+    from cityledger.ledger.log.verify import Report
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 ByOption = Annotated[str, typer.Option(help="Who decides; recorded.", show_default=False)]
@@ -59,6 +53,8 @@ def mount(app: typer.Typer) -> None:
 
 def checkpoint(as_json: JsonOption = False) -> None:
     """Take all lineage events into the log and sign its root; without new events a no-op."""
+    from cityledger.ledger.log import checkpoint as make_checkpoint
+
     made = make_checkpoint(get_settings())
     if as_json:
         typer.echo(made.model_dump_json(indent=2))
@@ -81,6 +77,11 @@ def verify(
     as_json: JsonOption = False,
 ) -> None:
     """Recompute the log from database and bucket; every difference is named. Exit code 1 if any."""
+    from cityledger.ledger.log.examined import save_examination
+    from cityledger.ledger.log.landed import verify_landed
+    from cityledger.ledger.log.verify import verify as verify_log
+    from cityledger.storage.objects import ObjectStore
+
     settings = get_settings()
     database, store = Database.from_settings(settings), ObjectStore.from_settings(settings)
     trusted = _trusted(key) if key else None
@@ -118,6 +119,10 @@ def prove(
     ] = None,
 ) -> None:
     """Print a proof as JSON: inclusion of an event, or consistency since an older tree."""
+    from cityledger.ledger.log import checkpoints
+    from cityledger.ledger.log.proofs import Prover
+    from cityledger.storage.objects import ObjectStore
+
     settings = get_settings()
     database, store = Database.from_settings(settings), ObjectStore.from_settings(settings)
     prover, signed = Prover(settings, database, store), checkpoints(database)
@@ -153,6 +158,8 @@ def keys(as_json: JsonOption = False) -> None:
 
 def rotate_key(reason: ReasonOption, by: ByOption) -> None:
     """Sign with a new key from now on (also after the key was lost) and sign the tree with it."""
+    from cityledger.ledger.log import checkpoint as make_checkpoint
+
     keyring = _keyring()
     verifier = keyring.rotate(reason, by)
     make_checkpoint(get_settings())
@@ -177,10 +184,17 @@ def revoke_key(
 
 def new_key() -> None:
     """Print a new signing key for CITYLEDGER_LEDGER_KEY; nothing is stored."""
+    from cityledger.ledger.log.keyring import origin
+    from cityledger.ledger.log.notes import Signer
+
     typer.echo(Signer.generate(origin(get_settings())).secret())
 
 
 def _keyring() -> Keyring:
+    from cityledger.ledger.log.files import LogFiles
+    from cityledger.ledger.log.keyring import Keyring
+    from cityledger.storage.objects import ObjectStore
+
     settings = get_settings()
     files = LogFiles(settings, ObjectStore.from_settings(settings))
     return Keyring(settings, Database.from_settings(settings), files)
@@ -188,12 +202,16 @@ def _keyring() -> Keyring:
 
 def _trusted(texts: list[str]) -> list[TrustedKey]:
     """The keys given, with what the ledger knows of their revocation."""
+    from cityledger.ledger.log.keyring import TrustedKey
+
     listed = _keyring().keys()
     known = {one.verifier: one for one in listed}
     return [known.get(one, TrustedKey(one)) for one in map(_verifier, texts)]
 
 
 def _verifier(text: str) -> Verifier:
+    from cityledger.ledger.log.notes import Verifier
+
     path = Path(text)
     return Verifier.parse(path.read_text("utf-8") if path.is_file() else text)
 

@@ -15,11 +15,9 @@ from rich.table import Table
 from cityledger.cli.options import JsonOption
 from cityledger.contracts.registry import load_contracts
 from cityledger.errors import BadInputError
-from cityledger.profiling.delivery import newest_validated, profile_delivery
 from cityledger.profiling.inventory import take_inventory
 from cityledger.profiling.records import ColumnProfile, FileGroup, Inventory, Problem, Profile
 from cityledger.profiling.store import ProfileStore
-from cityledger.runner import Runner
 from cityledger.settings import get_settings
 from cityledger.storage.database import Database
 
@@ -55,6 +53,9 @@ def profile(
 
     Example: cityledger profile health.outpatient_visits
     """
+    from cityledger.profiling.delivery import newest_validated, profile_delivery
+    from cityledger.runner import Runner
+
     runner = Runner.from_settings()
     places = list(newest_validated(runner.journal, dataset, partition))
     if not places:

@@ -7,7 +7,7 @@ import json
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from pydantic import BaseModel
@@ -19,13 +19,10 @@ from cityledger.cli.options import DatasetArgument, JsonOption, PartitionOption
 from cityledger.errors import BadInputError
 from cityledger.ledger.decisions import WaiverState
 from cityledger.people import Person, Role
-from cityledger.quarantine.browse import Quarantine, RejectPage, RowPage
-from cityledger.quarantine.corrections import correct as accept
-from cityledger.quarantine.download import FileKind
-from cityledger.quarantine.download import download as write_download
-from cityledger.quarantine.replay import replay_batch
-from cityledger.quarantine.waivers import approve, revoke, waivers
-from cityledger.runner import Runner
+from cityledger.quarantine.kinds import FileKind
+
+if TYPE_CHECKING:
+    from cityledger.quarantine.browse import RejectPage, RowPage
 
 app = typer.Typer(
     help="Rows that were held back: see why, have them corrected or waive a rule, replay.\n\n"
@@ -50,6 +47,9 @@ DepartmentOption = Annotated[
 @app.command("list")
 def list_(as_department: DepartmentOption = None, as_json: JsonOption = False) -> None:
     """Show the newest deliveries of which something was held back."""
+    from cityledger.quarantine.browse import Quarantine
+    from cityledger.runner import Runner
+
     entries = Quarantine(Runner.from_settings()).list(_person(as_department))
     if as_json:
         _print(entries)
@@ -83,6 +83,9 @@ def show(
     Values are masked by their classification, whoever asks; the department gets them whole with
     [bold]cityledger quarantine download[/].
     """
+    from cityledger.quarantine.browse import Quarantine
+    from cityledger.runner import Runner
+
     quarantine, person = Quarantine(Runner.from_settings()), _person(as_department)
     place = (dataset, partition, delivery)
     page: RowPage | RejectPage
@@ -130,6 +133,9 @@ def download(
 
     The file may hold personal data. Who wrote it and why is recorded for good.
     """
+    from cityledger.quarantine.download import download as write_download
+    from cityledger.runner import Runner
+
     made = write_download(
         Runner.from_settings(),
         dataset,
@@ -163,6 +169,9 @@ def correct(
 
     A file that does not fit the delivery is refused whole. The same file twice is one correction.
     """
+    from cityledger.quarantine.corrections import correct as accept
+    from cityledger.runner import Runner
+
     accepted = accept(
         Runner.from_settings(),
         dataset,
@@ -218,6 +227,9 @@ def waive(
     --reason[/] one is ended, with neither all waivers of the dataset are listed. Waived rows are
     still counted as failures. Rules that guard the dataset's key can't be waived.
     """
+    from cityledger.quarantine.waivers import approve, revoke, waivers
+    from cityledger.runner import Runner
+
     runner, person = Runner.from_settings(), _person(as_department)
     if revoke_number is not None:
         state = revoke(runner, revoke_number, by=person, reason=reason)
@@ -255,6 +267,9 @@ def replay(
     The same rules, the same landed bytes; the accounting adds up as before. Afterwards run
     [bold]cityledger run … --from-stage release[/]. Without new decisions nothing is done.
     """
+    from cityledger.quarantine.replay import replay_batch
+    from cityledger.runner import Runner
+
     done = replay_batch(
         Runner.from_settings(), dataset, partition, delivery, by=_person(as_department)
     )
@@ -300,6 +315,8 @@ def _print(what: BaseModel | Sequence[BaseModel]) -> None:
 
 
 def _tables(page: RowPage | RejectPage) -> list[Table]:
+    from cityledger.quarantine.browse import RejectPage
+
     if isinstance(page, RejectPage):
         table = Table("file", "line", "reason", "text", box=None)
         for one in page.rows:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -12,12 +12,11 @@ from rich.table import Table
 
 from cityledger.cli.options import DatasetArgument, JsonOption
 from cityledger.errors import CityLedgerError
-from cityledger.operations.retention.book import RetentionBook
-from cityledger.operations.retention.hold import keep_held, place_hold, release_hold
-from cityledger.operations.retention.remove import remove_due
-from cityledger.operations.retention.standing import Standing, standings
 from cityledger.settings import get_settings
 from cityledger.storage.database import Database
+
+if TYPE_CHECKING:
+    from cityledger.operations.retention.standing import Standing
 
 app = typer.Typer(
     help="Retention: personal data goes when its time is over, unless a legal hold keeps it.",
@@ -34,6 +33,9 @@ def status(
     as_json: JsonOption = False,
 ) -> None:
     """Show every delivery's end of retention, the holds in force, and what is due."""
+    from cityledger.operations.retention.book import RetentionBook
+    from cityledger.operations.retention.standing import standings
+
     settings = get_settings()
     database = Database.from_settings(settings)
     known = standings(settings, database, datetime.now(UTC))
@@ -91,6 +93,9 @@ def apply(
     quarantined rows. Receipts, verdicts and lineage stay, and a tombstone in the signed log says
     what went, when and why. Backups keep the data until they are pruned.
     """
+    from cityledger.operations.retention.hold import keep_held
+    from cityledger.operations.retention.remove import remove_due
+
     settings = get_settings()
     keep_held(settings, Database.from_settings(settings))
     done = remove_due(settings, datetime.now(UTC), reason=reason, by=by)
@@ -129,6 +134,8 @@ def hold(
     as_json: JsonOption = False,
 ) -> None:
     """Keep data beyond its retention, for a court or an inquiry; the object store enforces it."""
+    from cityledger.operations.retention.hold import place_hold
+
     made = place_hold(get_settings(), dataset, partition, reason=reason, by=by)
     if as_json:
         typer.echo(made.model_dump_json(indent=2))
@@ -144,6 +151,8 @@ def release(
     as_json: JsonOption = False,
 ) -> None:
     """End a legal hold; retention decides again, what another hold covers stays held."""
+    from cityledger.operations.retention.hold import release_hold
+
     ended = release_hold(get_settings(), number, reason=reason, by=by)
     if as_json:
         typer.echo(ended.model_dump_json(indent=2))

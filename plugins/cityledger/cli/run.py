@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -24,7 +24,9 @@ from cityledger.records import (
     Standardisation,
     Validation,
 )
-from cityledger.runner import Runner
+
+if TYPE_CHECKING:
+    from cityledger.runner import Runner
 
 _ORDER = list(Stage)
 
@@ -63,6 +65,8 @@ def run(
     Finished stages are recognised and not done again, so a run that failed is simply repeated.
     Exit code 3 means that the gate holds the batch: decide with [bold]cityledger release[/].
     """
+    from cityledger.runner import Runner
+
     runner = Runner.from_settings()
     report: dict[str, Any] = {"dataset": dataset, "partition": partition}
     steps = _steps(runner, dataset, partition, from_stage, to_stage, quiet=as_json)
@@ -166,6 +170,7 @@ def release(
 ) -> None:
     """Decide on a held batch as its steward (Airflow's page offers the same)."""
     from cityledger.lifecycle.release import steward_decision
+    from cityledger.runner import Runner
 
     decision = steward_decision(
         approved=approve,

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime
-from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
@@ -23,6 +22,7 @@ from cityledger.people import Person
 from cityledger.quarantine.access import require_handling, require_reason
 from cityledger.quarantine.batches import RULES, HeldRows, newest_validation
 from cityledger.quarantine.browse import file_name, file_names
+from cityledger.quarantine.kinds import FileKind
 from cityledger.quarantine.reasons import explain
 from cityledger.quarantine.sheets import ROWS_SHEET, write_csv, write_workbook
 from cityledger.records import Record, Validation
@@ -31,13 +31,6 @@ from cityledger.storage.keys import safe_name
 
 #: Working days that a department has when no rectification order sets a day.
 DEFAULT_DAYS: Final = 5
-
-
-class FileKind(StrEnum):
-    """Formats of the download."""
-
-    XLSX = "xlsx"
-    CSV = "csv"
 
 
 class Download(Record):

@@ -39,8 +39,8 @@ from cityledger.orders.records import OrderState
 from cityledger.people import Role
 from cityledger.quarantine.browse import RejectPage, RowPage
 from cityledger.quarantine.corrections import correct
-from cityledger.quarantine.download import FileKind
 from cityledger.quarantine.download import download as write_download
+from cityledger.quarantine.kinds import FileKind
 from cityledger.quarantine.reasons import REJECTS
 from cityledger.quarantine.waivers import approve, waivable, waivers
 from cityledger.records import Correction
