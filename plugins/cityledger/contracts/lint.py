@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
@@ -64,8 +66,21 @@ def examine(
     if not directory.is_dir():
         missing = Violation(directory, 1, 1, "there is no such directory", "check the path")
         return Report({}, [missing], 0)
-    house = _House(directory, catalogue, wanted)
-    return house.examine()
+    with _collector_paused():
+        return _House(directory, catalogue, wanted).examine()
+
+
+@contextmanager
+def _collector_paused() -> Iterator[None]:
+    # The documents have no cycles (of 1,000 contracts nothing was left to collect), and going
+    # through them again and again took a third of the time.
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 @dataclass(slots=True)
