@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import polars as pl
-from cityledger.contracts.model import ColumnType, Contract, Scope
+from cityledger.contracts.model import ColumnType, Contract, Scope, Severity
 from cityledger.errors import CityLedgerError
 from cityledger.records import RuleResult
 
-from quality_checks.rules.base import PARTITION
-from quality_checks.session import BoundRule, Session
+from quality_checks.rules.base import PARTITION, Form
+from quality_checks.session import BoundRule, Session, Tally
 from quality_checks.values.base import OutputType, Precision, Reading, polars_type
 
 if TYPE_CHECKING:
@@ -71,11 +72,37 @@ class Suite:
             *(name for name in frame.columns if name.startswith("__reason__")),
         )
 
-    def session(self) -> Session:
-        """A judge for one delivery (or one table)."""
-        types = {name: polars_type(*output) for name, output in self.columns.items()}
-        rules = [bound for bound in self.rules if bound.spec.scope is not Scope.HISTORY]
-        return Session(str(self.contract.id), types, rules)
+    def session(self, judged: Mapping[str, Tally] = MappingProxyType({})) -> Session:
+        """A judge for one delivery (or one table).
+
+        Args:
+            judged: What was counted of rules that were judged already (:meth:`row_session`).
+        """
+        return Session(str(self.contract.id), self._types, self._of_deliveries, judged)
+
+    def row_session(self) -> Session:
+        """A judge by those rules only that look at each row by itself.
+
+        Parts of a delivery can be judged by it side by side, in any order.
+        """
+        rules = [bound for bound in self._of_deliveries if bound.rule.form is Form.ROW]
+        return Session(str(self.contract.id), self._types, rules)
+
+    @property
+    def blocks_by_other_rows(self) -> bool:
+        """Whether a row can be held back because of what other rows say, e.g. a duplicate."""
+        return any(
+            bound.rule.form is Form.STREAM and bound.spec.severity is Severity.BLOCK
+            for bound in self._of_deliveries
+        )
+
+    @property
+    def _types(self) -> dict[str, pl.DataType | None]:
+        return {name: polars_type(*output) for name, output in self.columns.items()}
+
+    @property
+    def _of_deliveries(self) -> list[BoundRule]:
+        return [bound for bound in self.rules if bound.spec.scope is not Scope.HISTORY]
 
     def check_history(self, table: pl.DataFrame | DuckDBPyRelation) -> tuple[RuleResult, ...]:
         """Judge a table over all partitions by the rules of scope ``history``.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import polars as pl
@@ -70,17 +71,26 @@ class Session:
         where: Dataset, for error messages.
         types: Columns of the frames, with their types; None leaves a type open.
         rules: The rules to judge by; totals are judged at the end.
+        judged: What was counted of rules that somebody else has judged, by key; the rows that
+            break them come with each batch.
     """
 
     def __init__(
-        self, where: str, types: Mapping[str, pl.DataType | None], rules: Sequence[BoundRule]
+        self,
+        where: str,
+        types: Mapping[str, pl.DataType | None],
+        rules: Sequence[BoundRule],
+        judged: Mapping[str, Tally] = MappingProxyType({}),
     ) -> None:
         self._where = where
         self._rules = {bound.spec.key: bound for bound in rules}
-        self._tallies = {key: Tally() for key in self._rules}
+        self._tallies = {key: judged.get(key) or Tally() for key in self._rules}
+        self._judged = frozenset(judged)
         self._totals: dict[str, Totals] = {}
         judges: dict[str, tuple[str, Judge]] = {}
         for key, bound in self._rules.items():
+            if key in self._judged:
+                continue
             built = bound.rule.build(bound.call)
             if bound.rule.form is Form.TOTAL:
                 self._totals[key] = built
@@ -89,8 +99,14 @@ class Session:
                 judges[key] = (bound.call.column, judge)
         self._bench = Bench(types, judges, where)
 
-    def check(self, typed: pl.DataFrame) -> Verdict:
+    def check(
+        self, typed: pl.DataFrame, known: Mapping[str, pl.Series] = MappingProxyType({})
+    ) -> Verdict:
         """Judge one batch; batches come in file order.
+
+        Args:
+            typed: As :meth:`Suite.read` makes it.
+            known: Masks of the rules that somebody else has judged, as in :class:`Verdict`.
 
         Raises:
             CityLedgerError: the frame is not what :meth:`Suite.read` makes.
@@ -99,7 +115,9 @@ class Session:
         self._count(typed, judgement)
         for key, totals in self._totals.items():
             self._guard(key, totals.add, typed)
-        return _verdict(judgement.failing, self._rules, typed.height)
+        masks = {**known, **judgement.failing}
+        failing = {key: masks[key] for key in self._rules if key in masks}
+        return _verdict(failing, self._rules, typed.height)
 
     @property
     def tallies(self) -> Mapping[str, Tally]:
@@ -120,7 +138,7 @@ class Session:
 
     def _count(self, typed: pl.DataFrame, judgement: Judgement) -> None:
         for key, tally in self._tallies.items():
-            if key in self._totals:
+            if key in self._totals or key in self._judged:
                 continue
             tally.evaluated += self._looked_at(self._rules[key], typed)
             self._take(key, tally, judgement)

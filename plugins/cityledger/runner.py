@@ -8,12 +8,13 @@ pays only for its own.
 from __future__ import annotations
 
 import difflib
+import logging
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 from uuid import uuid4
@@ -59,6 +60,11 @@ from cityledger.storage.patience import Patience, patiently
 
 if TYPE_CHECKING:
     from cityledger.lifecycle.amendments import Amendments
+    from cityledger.lifecycle.batches import Batches
+    from cityledger.lifecycle.parts.plan import PartMark, PartShelf
+    from quality_checks.suite import Suite
+
+_log = logging.getLogger("cityledger.stage")
 
 #: What the outcomes of standardise and publish are about: they serve all datasets at once.
 CITY, ALL = "city", "all"
@@ -183,14 +189,97 @@ class Runner:
             shutil.rmtree(spool, ignore_errors=True)
 
     @patiently
+    def split(
+        self,
+        dataset: str,
+        partition: str,
+        delivery: str | None = None,
+        part_bytes: int | None = None,
+    ) -> tuple[int, ...]:
+        """Plan the parts of a large landed delivery.
+
+        Args:
+            dataset: ``<department>.<dataset>``.
+            partition: Its key.
+            delivery: The partition's newest when None.
+            part_bytes: Least size of a part; what the contract says when None.
+
+        Returns:
+            The parts' numbers for :meth:`parse_part`; none when the delivery is to be judged as a
+            whole, or has been judged.
+
+        Raises:
+            BadInputError: nothing has landed.
+            UnavailableError: a service does not answer; run again.
+        """
+        from cityledger.lifecycle.parts.split import split
+
+        contract = self.contract(dataset)
+        receipt = self._receipt(dataset, partition, delivery)
+        part_bytes = part_bytes or contract.layout.part_bytes
+        if part_bytes is None or self._verdict(receipt, contract) is not None:
+            return ()
+        with self._told_as_ours():
+            opened = partial(self._copies.open, otherwise=self.store.open)
+            plan = split(receipt, contract, opened, part_bytes)
+            self._shelf(receipt, contract).save_plan(plan)
+        if plan.whole:
+            _log.info("judged as a whole: %s", plan.whole)
+        return tuple(part.number for part in plan.parts)
+
+    @patiently
+    def parse_part(
+        self,
+        dataset: str,
+        partition: str,
+        number: int,
+        delivery: str | None = None,
+        progress: Progress | None = None,
+    ) -> PartMark:
+        """Parse one part of a delivery that :meth:`split` has planned; parts run side by side.
+
+        Raises:
+            CityLedgerError: there is no such part (``no_such_part``).
+            UnavailableError: a service does not answer; run again.
+        """
+        from cityledger.lifecycle.parts.parse_part import parse_part
+
+        contract = self.contract(dataset)
+        receipt = self._receipt(dataset, partition, delivery)
+        # A task that was given up and still runs must not write beside the one that replaced it.
+        with (
+            self.database.lock(f"{dataset}/{partition}/part-{number}"),
+            self._stage(Stage.PARSE, dataset, partition, contract) as attempt,
+        ):
+            part = self._shelf(receipt, contract).part(number)
+            attempt.delivery = receipt.delivery
+            attempt.inputs = [object_data(receipt.objects[part.object])]
+            mark = parse_part(
+                part,
+                receipt,
+                contract,
+                self._suite(receipt, contract),
+                store=self.store,
+                scratch_dir=self.settings.spool_dir,
+                progress=progress,
+            )
+            attempt.detail = {"part": number, "part_parsed": mark.parsed}
+            return mark
+
+    @patiently
     def parse_validate(
         self,
         dataset: str,
         partition: str,
         delivery: str | None = None,
         progress: Progress | None = None,
+        *,
+        in_parts: bool = False,
     ) -> Validation:
         """Judge a landed delivery (the partition's newest, unless one is named).
+
+        With ``in_parts`` it is gathered from what :meth:`parse_part` has left; a delivery without
+        parts is read as a whole. The verdict is the same.
 
         Raises:
             BadInputError: nothing has landed, or the files can't be read at all.
@@ -199,14 +288,15 @@ class Runner:
         contract = self.contract(dataset)
         with self._alone(dataset, partition):
             receipt = self._receipt(dataset, partition, delivery)
-            done = self.journal.find_validation(
-                dataset, partition, receipt.delivery, contract.sha256
-            )
+            done = self._verdict(receipt, contract)
             if done is not None:
                 self.scores.save_validation(done)
                 self._skip((Stage.PARSE, Stage.VALIDATE), dataset, partition, receipt.delivery)
             else:
-                done = self._judge(receipt, contract, self._amendments(receipt), progress)
+                amendments = self._amendments(receipt)
+                done = self._judge(receipt, contract, amendments, progress, in_parts=in_parts)
+            if in_parts:
+                self._shelf(receipt, contract).clear()
             self.settle_order(receipt, done)
             return done
 
@@ -241,9 +331,7 @@ class Runner:
         with self.database.lock(f"{dataset}/{partition}", timeout=patience):
             receipt = self._receipt(dataset, partition, delivery)
             amendments = self._amendments(receipt)
-            done = self.journal.find_validation(
-                dataset, partition, receipt.delivery, contract.sha256
-            )
+            done = self._verdict(receipt, contract)
             if done is not None and amendments.used_by(done):
                 self._skip((Stage.PARSE, Stage.VALIDATE), dataset, partition, receipt.delivery)
                 return done, False
@@ -275,10 +363,10 @@ class Runner:
         amendments: Amendments,
         progress: Progress | None = None,
         by: str | None = None,
+        *,
+        in_parts: bool = False,
     ) -> Validation:
-        from cityledger.lifecycle.parse import parse
         from cityledger.lifecycle.validate import validate
-        from quality_checks.suite import compile_suite
 
         where = (receipt.dataset, receipt.partition, contract)
         landed = [object_data(one) for one in (*receipt.objects, *amendments.files)]
@@ -289,23 +377,12 @@ class Runner:
         ):
             parsing.delivery = validating.delivery = receipt.delivery
             parsing.inputs = validating.inputs = landed
-            suite = compile_suite(
-                contract,
-                codes_dir=self.settings.contracts_dir / "codes",
-                as_of=Partition.parse(receipt.partition).end,
-            )
+            suite = self._suite(receipt, contract)
             validation = validate(
                 receipt,
                 contract,
                 suite,
-                parse(
-                    receipt,
-                    contract,
-                    suite,
-                    store=self.store,
-                    copies=self._copies,
-                    corrections=amendments.corrections,
-                ),
+                self._batches(receipt, contract, suite, amendments, in_parts=in_parts),
                 store=self.store,
                 scratch_dir=self.settings.spool_dir,
                 progress=progress,
@@ -325,6 +402,51 @@ class Runner:
         for one in receipt.objects:
             self._copies.drop(one.sha256)
         return validation
+
+    def _suite(self, receipt: Receipt, contract: Contract) -> Suite:
+        from quality_checks.suite import compile_suite
+
+        return compile_suite(
+            contract,
+            codes_dir=self.settings.contracts_dir / "codes",
+            as_of=Partition.parse(receipt.partition).end,
+        )
+
+    def _shelf(self, receipt: Receipt, contract: Contract) -> PartShelf:
+        from cityledger.lifecycle.parts.plan import PartShelf
+
+        return PartShelf(self.store, receipt, contract)
+
+    def _batches(
+        self,
+        receipt: Receipt,
+        contract: Contract,
+        suite: Suite,
+        amendments: Amendments,
+        *,
+        in_parts: bool,
+    ) -> Batches:
+        """The delivery's records: from its parts, or read as a whole."""
+        from cityledger.lifecycle.parse import parse
+        from cityledger.lifecycle.parts.choose import usable_marks
+        from cityledger.lifecycle.parts.gather import Gathered
+
+        if in_parts:
+            marks, whole = usable_marks(self._shelf(receipt, contract), amendments)
+            if marks:
+                scratch = self.settings.spool_dir
+                return Gathered(
+                    receipt, contract, suite, marks, store=self.store, scratch_dir=scratch
+                )
+            _log.info("judged as a whole: %s", whole)
+        return parse(
+            receipt,
+            contract,
+            suite,
+            store=self.store,
+            copies=self._copies,
+            corrections=amendments.corrections,
+        )
 
     @patiently
     def release(
@@ -518,9 +640,13 @@ class Runner:
             code="not_landed",
         )
 
+    def _verdict(self, receipt: Receipt, contract: Contract) -> Validation | None:
+        place = (receipt.dataset, receipt.partition, receipt.delivery)
+        return self.journal.find_validation(*place, contract.sha256)
+
     def _validation(self, receipt: Receipt, contract: Contract) -> Validation:
         place = (receipt.dataset, receipt.partition, receipt.delivery)
-        validation = self.journal.find_validation(*place, contract.sha256)
+        validation = self._verdict(receipt, contract)
         if validation is None:
             raise BadInputError(
                 "the delivery has not been validated under the present contract",

@@ -1,5 +1,8 @@
 """One DAG per contract: extract_land → parse_validate → release.
 
+Where the contract has large files cut into parts: extract_land → split → parse_part, once for each
+part → parse_validate → release.
+
 A task ends with a durable commit mark (docs/adr/0002), so each can be repeated by itself.
 """
 
@@ -7,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import (
     DAG,
@@ -16,20 +19,26 @@ from airflow.sdk import (
     ExceptionRetryPolicy,
     RetryAction,
     RetryRule,
+    TriggerRule,
     WeightRule,
     get_parsing_context,
 )
 
 from cityledger.airflow.operators import (
     ExtractLandOperator,
+    ParsePartOperator,
     ParseValidateOperator,
     ReleaseOperator,
+    SplitOperator,
 )
 from cityledger.airflow.specs import DAG_PREFIX, DagSpec, read_spec, read_specs
 from cityledger.airflow.timetable import DeliveryTimetable
 from cityledger.contracts.identity import DatasetId
 from cityledger.errors import BadInputError, CityLedgerError, UnavailableError
 from cityledger.settings import Settings, get_settings
+
+if TYPE_CHECKING:
+    from airflow.sdk.definitions.mappedoperator import MappedOperator
 
 TIMEZONE = "Asia/Shanghai"
 
@@ -122,6 +131,9 @@ def dataset_dag(spec: DagSpec, settings: Settings) -> DAG:
             task_id="parse_validate",
             dataset=spec.dataset,
             delivery=_delivery_of(landed),
+            in_parts=spec.in_parts,
+            # Parts that there are none of are skipped.
+            trigger_rule=TriggerRule.NONE_FAILED if spec.in_parts else TriggerRule.ALL_SUCCESS,
             execution_timeout=timedelta(hours=12),
         )
         released = ReleaseOperator(
@@ -131,8 +143,27 @@ def dataset_dag(spec: DagSpec, settings: Settings) -> DAG:
             outlets=[released_asset(spec.dataset, settings)],
             execution_timeout=timedelta(minutes=10),
         )
+        if spec.in_parts:
+            landed >> _parts(spec, _delivery_of(landed)) >> validated
         landed >> validated >> released
     return dag
+
+
+def _parts(spec: DagSpec, delivery: str) -> MappedOperator:
+    """The task that plans the parts of a delivery, and those that parse them side by side."""
+    split = SplitOperator(
+        task_id="split",
+        dataset=spec.dataset,
+        delivery=delivery,
+        execution_timeout=timedelta(hours=6),
+    )
+    return ParsePartOperator.partial(
+        task_id="parse_part",
+        dataset=spec.dataset,
+        delivery=delivery,
+        map_index_template="{{ task.number }}",
+        execution_timeout=timedelta(hours=6),
+    ).expand(number=split.output)
 
 
 def _delivery_of(task: BaseOperator) -> str:

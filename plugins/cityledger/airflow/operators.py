@@ -62,8 +62,8 @@ class ExtractLandOperator(LineageMixin, BaseOperator):
         }
 
 
-class ParseValidateOperator(LineageMixin, BaseOperator):
-    """Account for every record of a delivery: validated, quarantined or rejected.
+class SplitOperator(BaseOperator):
+    """Plan the parts of a large delivery; none for one that is judged as a whole.
 
     Args:
         dataset: ``<department>.<dataset>``.
@@ -77,10 +77,61 @@ class ParseValidateOperator(LineageMixin, BaseOperator):
         self.dataset = dataset
         self.delivery = delivery
 
+    def execute(self, context: Context) -> list[int]:
+        """The numbers of the parts."""
+        return list(_runner(context).split(self.dataset, _partition(context), self.delivery))
+
+
+class ParsePartOperator(BaseOperator):
+    """Parse one part of a large delivery; its mark, written last, is the commit mark.
+
+    Args:
+        dataset: ``<department>.<dataset>``.
+        number: Of the part.
+        delivery: The landed delivery; the partition's newest when None.
+    """
+
+    template_fields: Sequence[str] = ("delivery",)
+
+    def __init__(
+        self, *, dataset: str, number: int, delivery: str | None = None, **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        self.dataset = dataset
+        self.number = number
+        self.delivery = delivery
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Parse the part."""
+        mark = _runner(context).parse_part(
+            self.dataset, _partition(context), self.number, self.delivery
+        )
+        return {"part": self.number, "parsed": mark.parsed, "unusable": mark.unusable}
+
+
+class ParseValidateOperator(LineageMixin, BaseOperator):
+    """Account for every record of a delivery: validated, quarantined or rejected.
+
+    Args:
+        dataset: ``<department>.<dataset>``.
+        delivery: The landed delivery; the partition's newest when None.
+        in_parts: Gather it from its parts, if it has any.
+    """
+
+    template_fields: Sequence[str] = ("delivery",)
+
+    def __init__(
+        self, *, dataset: str, delivery: str | None = None, in_parts: bool = False, **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        self.dataset = dataset
+        self.delivery = delivery
+        self.in_parts = in_parts
+
     def execute(self, context: Context) -> dict[str, Any]:
         """Parse and validate in one pass."""
         validation = _runner(context).parse_validate(
-            self.dataset, _partition(context), self.delivery
+            self.dataset, _partition(context), self.delivery, in_parts=self.in_parts
         )
         self.read = stored_objects(validation.inputs)
         self.written = stored_objects(

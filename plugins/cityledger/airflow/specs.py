@@ -30,6 +30,7 @@ class DagSpec:
         schedule: Cron expression; None means triggered only.
         pool: Airflow pool of the task that talks to the department's system.
         document: Markdown for the DAG's page.
+        in_parts: Whether its files may be large enough to be parsed in parts.
     """
 
     dataset: str
@@ -39,6 +40,7 @@ class DagSpec:
     pool: str
     owner: str
     document: str
+    in_parts: bool = False
 
     @property
     def id(self) -> DatasetId:
@@ -62,6 +64,7 @@ class DagSpec:
             pool=contract.source.pool,
             owner=contract.owner or contract.id.department,
             document=_document(contract, root),
+            in_parts=contract.layout.part_bytes is not None,
         )
 
 

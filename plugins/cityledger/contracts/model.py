@@ -202,6 +202,8 @@ class Layout:
         note_markers: First-cell prefixes that mark notes under the table.
         group_column: Column filled from group heading rows (one filled cell alone), if any.
         max_bytes: Bound on the decompressed size of a delivery, in bytes.
+        part_bytes: Text files larger than this are parsed in parts of about this size, side by
+            side; None for always whole.
     """
 
     format: str = "csv"
@@ -214,6 +216,7 @@ class Layout:
     note_markers: tuple[str, ...] = ("注", "备注", "说明", "数据来源", "Note")
     group_column: str | None = None
     max_bytes: int = 64 * 1024**3
+    part_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ _LAYOUT_PROPERTIES = (
     "noteMarkers",
     "groupColumn",
     "maxBytes",
+    "partBytes",
 )
 _SERVER_KEYS = (
     "id",
@@ -156,6 +157,7 @@ def _layout(server: Node, properties: dict[str, Node], columns: tuple[str, ...])
         "noteMarkers": Node.texts,
         "groupColumn": lambda node: node.choice(columns),
         "maxBytes": lambda node: node.integer(minimum=1),
+        "partBytes": lambda node: node.integer(minimum=1),
     }
     for name, read in readers.items():
         if name in properties:

@@ -5,11 +5,37 @@ The stages don't import each other: both know this shape, and the runner wires t
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
 
 import polars as pl
+
+if TYPE_CHECKING:
+    from quality_checks.session import Tally
+
+
+class Judgeable(Protocol):
+    """Records of one stretch of one file, as validate sees them."""
+
+    @property
+    def typed(self) -> pl.DataFrame:
+        """See :class:`Batch`."""
+        ...
+
+    @property
+    def rejects(self) -> pl.DataFrame:
+        """See :class:`Batch`."""
+        ...
+
+    @property
+    def known(self) -> Mapping[str, pl.Series]:
+        """Masks of the rules that are judged already: True where a row breaks the rule."""
+        ...
+
+    def held(self, blocked: pl.Series) -> pl.DataFrame:
+        """The text of the rows where ``blocked`` is True."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +53,11 @@ class Batch:
     text: pl.DataFrame
     typed: pl.DataFrame
     rejects: pl.DataFrame
+    known: Mapping[str, pl.Series] = field(default_factory=dict)
+
+    def held(self, blocked: pl.Series) -> pl.DataFrame:
+        """The text of the rows where ``blocked`` is True."""
+        return self.text.filter(blocked)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +87,11 @@ class ParseSummary:
 class Batches(Protocol):
     """One pass over a delivery: iterate once, then ask for the summary."""
 
-    def __iter__(self) -> Iterator[Batch]: ...
+    @property
+    def judged(self) -> Mapping[str, Tally]:
+        """What was counted of rules that are judged already, by key."""
+        ...
+
+    def __iter__(self) -> Iterator[Judgeable]: ...
 
     def summary(self) -> ParseSummary: ...

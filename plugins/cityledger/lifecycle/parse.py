@@ -2,34 +2,26 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import TYPE_CHECKING
 
 import polars as pl
 
 from cityledger.contracts.model import Contract
-from cityledger.errors import BadInputError
 from cityledger.lifecycle.amendments import CorrectedRows
 from cityledger.lifecycle.batches import Batch, ParseSummary
+from cityledger.lifecycle.counts import ParseCounts
+from cityledger.lifecycle.located import Located
 from cityledger.lifecycle.pipeline import ahead
 from cityledger.lifecycle.readers import read_chunks
-from cityledger.lifecycle.readers.base import EXPECTED_REASONS, Chunk, Reject
-from cityledger.lifecycle.row_ids import row_ids
 from cityledger.records import Correction, LandedObject, Receipt
 
 if TYPE_CHECKING:
     from cityledger.storage.copies import LandedCopies, Open
     from cityledger.storage.objects import ObjectStore
+    from quality_checks.session import Tally
     from quality_checks.suite import Suite
-
-_REJECT_SCHEMA = {
-    "_source_object": pl.String,
-    "_source_row": pl.Int64,
-    "_reason": pl.String,
-    "_text": pl.String,
-}
 
 
 def parse(
@@ -73,11 +65,13 @@ class Parse:
         self._corrected = corrected
         self._receipt, self._contract = receipt, contract
         self._suite, self._open = suite, opened
-        self._parsed = 0
-        self._rejects: Counter[str] = Counter()
-        self._totals: list[dict[str, str]] = []
-        self._drift: list[str] = []
+        self._counts = ParseCounts()
         self._finished = False
+
+    @property
+    def judged(self) -> Mapping[str, Tally]:
+        """Rules that are judged already: none."""
+        return {}
 
     def __iter__(self) -> Iterator[Batch]:
         """Batches in file order; reading and decoding run ahead in a thread of their own.
@@ -87,29 +81,14 @@ class Parse:
         """
         for text, rejects in ahead(self._texts()):
             yield Batch(text, self._suite.read(text), rejects)
-        self._check_emptiness()
+        self._counts.check_not_empty(self._receipt, self._contract)
         self._finished = True
 
     def summary(self) -> ParseSummary:
         """Where every record went; complete when all batches have been read."""
         if not self._finished:
             raise RuntimeError("read all batches before asking for the summary")
-        extracted = self._parsed + self._rejects.total()
-        expected = sum(self._rejects[reason] for reason in EXPECTED_REASONS)
-        declared = self._receipt.declared_rows
-        drift = list(dict.fromkeys(self._drift))
-        # A department may count its 合计 row or not; any other difference holds the batch.
-        if declared not in (None, extracted, extracted - expected):
-            drift.append(f"declared: {declared} rows, found {extracted}")
-        return ParseSummary(
-            declared=declared,
-            extracted=extracted,
-            rejects=dict(sorted(self._rejects.items())),
-            expected_rejects=expected,
-            control_totals=list(self._totals),
-            drift=tuple(drift),
-            corrected=self._corrected.applied,
-        )
+        return self._counts.summary(self._receipt, self._corrected.applied)
 
     def _texts(self) -> Iterator[tuple[pl.DataFrame, pl.DataFrame]]:
         number = 0
@@ -118,46 +97,11 @@ class Parse:
                 for member in read_chunks(stream, landed.name, landed.size, self._contract):
                     number += 1
                     source = _source_uri(landed, member.name)
+                    where = Located(self._receipt.delivery, number, source)
                     for chunk in member.chunks:
-                        yield self._keep(chunk, source, number)
-
-    def _keep(self, chunk: Chunk, source: str, number: int) -> tuple[pl.DataFrame, pl.DataFrame]:
-        self._parsed += chunk.frame.height
-        self._rejects.update(entry.reason for entry in chunk.rejects)
-        self._totals.extend(chunk.totals)
-        self._drift.extend(chunk.drift)
-        text = chunk.frame.select(
-            pl.exclude("_source_row"),
-            pl.lit(source).alias("_source_object"),
-            "_source_row",
-            row_ids(f"{self._receipt.delivery}-{number}-", chunk.frame["_source_row"]),
-        )
-        return self._corrected.apply(text), _reject_frame(chunk.rejects, source)
-
-    def _check_emptiness(self) -> None:
-        unexpected = self._rejects.keys() - EXPECTED_REASONS
-        if self._parsed or unexpected or self._contract.gate.min_rows == 0:
-            return
-        raise BadInputError(
-            "there is no record below the header",
-            where="、".join(landed.name for landed in self._receipt.objects),
-            fix="have it handed in again; if a period without records is normal, set minRows: 0",
-            code="no_records",
-        )
+                        self._counts.take(chunk)
+                        yield self._corrected.apply(where.text(chunk)), where.rejects(chunk)
 
 
 def _source_uri(landed: LandedObject, member: str | None) -> str:
     return landed.uri if member is None else f"{landed.uri}#{member}"
-
-
-def _reject_frame(rejects: list[Reject], source: str) -> pl.DataFrame:
-    ordered = sorted(rejects)
-    return pl.DataFrame(
-        {
-            "_source_object": [source] * len(ordered),
-            "_source_row": [entry.row for entry in ordered],
-            "_reason": [entry.reason for entry in ordered],
-            "_text": [entry.text for entry in ordered],
-        },
-        schema=_REJECT_SCHEMA,
-    )

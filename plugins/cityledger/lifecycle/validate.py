@@ -15,7 +15,7 @@ import polars as pl
 from cityledger.contracts.identity import DatasetId
 from cityledger.contracts.model import Contract
 from cityledger.lifecycle.amendments import NOTHING, Amendments, Leave
-from cityledger.lifecycle.batches import Batch, Batches, ParseSummary
+from cityledger.lifecycle.batches import Batches, Judgeable, ParseSummary
 from cityledger.lifecycle.parquet import ParquetFile
 from cityledger.lifecycle.pipeline import Worker
 from cityledger.records import Accounting, ObjectRef, Receipt, Validation
@@ -69,12 +69,12 @@ def validate(
     try:
         with store.writer("validated", validated_key(*place, tag=amendments.tag)) as sending:
             outputs = _Outputs(sending, folder, Leave(amendments.waivers, contract))
-            session = suite.session()
+            session = suite.session(batches.judged)
             with Worker(outputs.write) as writer:
                 for batch in batches:
-                    writer.put((batch, session.check(batch.typed)))
+                    writer.put((batch, session.check(batch.typed, batch.known)))
                     if progress is not None:
-                        progress(batch.text.height)
+                        progress(batch.typed.height)
             outputs.close()
             summary = batches.summary()
             accounting = _accounting(summary, outputs)
@@ -134,11 +134,11 @@ class _Outputs:
         self.by_rule: Counter[str] = Counter()
         self._folder = folder
 
-    def write(self, judged: tuple[Batch, Verdict]) -> None:
+    def write(self, judged: tuple[Judgeable, Verdict]) -> None:
         """Split a judged batch."""
         batch, verdict = judged
         typed = batch.typed.select(pl.exclude("^__reason__.*$"))
-        blocked = self.leave.blocked(verdict, batch.text["_row_id"])
+        blocked = self.leave.blocked(verdict, batch.typed["_row_id"])
         if blocked.any():
             typed = typed.filter(~blocked)
             self._quarantine(batch, verdict.rules.filter(blocked), blocked)
@@ -163,7 +163,6 @@ class _Outputs:
         )
         return quarantined, rejected
 
-    def _quarantine(self, batch: Batch, rules: pl.Series, blocked: pl.Series) -> None:
+    def _quarantine(self, batch: Judgeable, rules: pl.Series, blocked: pl.Series) -> None:
         self.by_rule.update(rules.explode().drop_nulls().to_list())
-        held = batch.text.filter(blocked)
-        self.quarantined.append(held.with_columns(rules.alias("_rules")))
+        self.quarantined.append(batch.held(blocked).with_columns(rules.alias("_rules")))

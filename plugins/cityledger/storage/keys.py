@@ -99,3 +99,10 @@ def _judged(
 ) -> str:
     folder = f"{dataset.prefix}/{partition}/{delivery}-{contract_sha256[:8]}"
     return f"{folder}-{tag}" if tag else folder
+
+
+def part_key(
+    dataset: DatasetId, partition: str, delivery: str, contract_sha256: str, name: str
+) -> str:
+    """Key of what the parts of a large delivery leave for each other, until it is judged."""
+    return f"parts/{_judged(dataset, partition, delivery, contract_sha256, '')}/{name}"

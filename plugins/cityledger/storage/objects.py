@@ -278,6 +278,12 @@ class ObjectStore:
                 raise
         return self._from_stat(stat)
 
+    def discard(self, bucket: str, key: str) -> None:
+        """Remove an object of the lake's bucket, the only one where workers may; idempotent."""
+        physical = self.bucket(bucket)
+        with self._errors(f"s3://{physical}/{key}"):
+            self._client.remove_object(physical, key)
+
     def list(self, bucket: str, prefix: str) -> Iterator[str]:
         """Keys below a prefix, in key order."""
         physical = self.bucket(bucket)

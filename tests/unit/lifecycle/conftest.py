@@ -10,6 +10,7 @@ from typing import Any, BinaryIO
 
 import polars as pl
 import pytest
+from cityledger.errors import CityLedgerError
 from cityledger.records import ObjectRef
 from cityledger.storage.uploads import ObjectWriter, PieceReader
 
@@ -53,6 +54,12 @@ class FolderStore:
         path.write_bytes(data)
         sha256 = hashlib.sha256(data).hexdigest()
         return ObjectRef(bucket=bucket, key=key, version_id=None, sha256=sha256, size=len(data))
+
+    def get_bytes(self, bucket: str, key: str) -> bytes:
+        path = self.folder / bucket / key
+        if not path.exists():
+            raise CityLedgerError("there is no such object", where=key, code="object_missing")
+        return path.read_bytes()
 
     def frame(self, ref: ObjectRef) -> pl.DataFrame:
         return pl.read_parquet(self.folder / ref.bucket / ref.key)

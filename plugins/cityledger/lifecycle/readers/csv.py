@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import chain
@@ -40,9 +40,36 @@ def read_csv(stream: ByteStream, contract: Contract, where: str) -> Generator[Ch
         yield from _chunks(not_empty(decoded, where), contract, where)
 
 
+def resume_csv(
+    source: Iterator[bytes],
+    contract: Contract,
+    where: str,
+    *,
+    delimiter: str,
+    names: Sequence[str | None],
+    line: int,
+) -> Generator[Chunk, None, None]:
+    """Read a delimited text file from the start of one of its records on.
+
+    Args:
+        source: UTF-8 blocks.
+        contract: Whose columns and layout apply.
+        where: Names the file in errors.
+        delimiter: As the file's beginning shows it.
+        names: Contract column per file column, as its header says.
+        line: Physical line on which the first byte lies.
+    """
+    layout = TableLayout(contract, names)
+    scanner = RecordScanner(delimiter.encode(), len(names), line)
+    with closing(ahead(source, depth=1)) as decoded:
+        for block in decoded:
+            yield _chunk(scanner.feed(block), layout, delimiter, where)
+    yield _chunk(scanner.finish(), layout, delimiter, where)
+
+
 def _chunks(source: Iterator[bytes], contract: Contract, where: str) -> Iterator[Chunk]:
     first = next(source)
-    top = _find_header(first, contract, where)
+    top = find_top(first, contract, where)
     layout = TableLayout(contract, top.header.names)
     scanner = RecordScanner(top.delimiter.encode(), len(top.header.names), top.line)
     notes = list(top.header.drift)
@@ -54,8 +81,8 @@ def _chunks(source: Iterator[bytes], contract: Contract, where: str) -> Iterator
 
 
 @dataclass(frozen=True, slots=True)
-class _Top:
-    """The matched header, its delimiter, and where the records start."""
+class Top:
+    """The matched header, its delimiter, and where the records start (byte and line)."""
 
     header: Header
     delimiter: str
@@ -72,7 +99,12 @@ class _Head:
     lines: list[int]
 
 
-def _find_header(first: bytes, contract: Contract, where: str) -> _Top:
+def find_top(first: bytes, contract: Contract, where: str) -> Top:
+    """Find delimiter and header in a file's first block.
+
+    Raises:
+        BadInputError: as :func:`read_csv`.
+    """
     layout = contract.layout
     wanted = _DELIMITERS if layout.delimiter == "auto" else (layout.delimiter,)
     if any(len(delimiter.encode()) != 1 for delimiter in wanted):
@@ -88,7 +120,7 @@ def _find_header(first: bytes, contract: Contract, where: str) -> _Top:
     head = heads[best]
     header = match(head.rows, contract, where)
     last = header.first + header.depth - 1
-    return _Top(header, best, head.ends[last], head.lines[last])
+    return Top(header, best, head.ends[last], head.lines[last])
 
 
 def _head(first: bytes, delimiter: str) -> _Head:

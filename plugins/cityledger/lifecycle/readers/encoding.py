@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import codecs
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from io import BytesIO
 from itertools import chain, islice
 
@@ -61,7 +62,10 @@ _MARK = "cityledger-mark"
 def _mark_undecodable(error: UnicodeError) -> tuple[str, int]:
     if not isinstance(error, UnicodeDecodeError):
         raise error
-    return "\udcff", error.end
+    # A broken code of four bytes at the end of a line would take the line end with it, and its
+    # record would run on into the next one.
+    end = error.start + 1 if error.encoding == "gb18030" else error.end
+    return "\udcff", end
 
 
 codecs.register_error(_MARK, _mark_undecodable)
@@ -81,13 +85,66 @@ def decode_blocks(stream: ByteStream, encoding: str, where: str) -> Iterator[byt
     Raises:
         BadInputError: ``wrong_encoding`` when most lines can't be read.
     """
+    top = begin(stream, encoding, where)
+    if top.bytewise:
+        return _bytewise(top.source, top.codec, where)
+    return _incremental(top.source, top.codec)
+
+
+@dataclass(frozen=True, slots=True)
+class Beginning:
+    """A file whose byte order mark has been looked at.
+
+    Attributes:
+        codec: What it says, or the contract; ``auto`` while nobody has said anything.
+        mark: Bytes that the mark takes.
+        source: Blocks of what follows the mark.
+    """
+
+    codec: str
+    mark: int
+    source: Iterator[bytes]
+
+    @property
+    def bytewise(self) -> bool:
+        """Whether line ends are single bytes that are nothing else."""
+        return self.codec in ("auto", "utf-8", "gb18030")
+
+
+def begin(stream: ByteStream, encoding: str, where: str) -> Beginning:
+    """Read a file's byte order mark; arguments and errors as of :func:`decode_blocks`."""
     first = read_exactly(stream, BLOCK)
-    wanted = _canonical(encoding, where)
-    codec, first = _strip_bom(first, wanted, where)
-    source = _chain(first, stream)
-    if codec in ("auto", "utf-8", "gb18030"):
-        return _bytewise(source, codec, where)
-    return _incremental(source, codec)
+    codec, rest = _strip_bom(first, _canonical(encoding, where), where)
+    return Beginning(codec, len(first) - len(rest), _chain(rest, stream))
+
+
+def settled_codec(data: bytes, codec: str, where: str) -> str | None:
+    """What a file's whole lines show its encoding to be; None while they are plain ASCII.
+
+    Args:
+        data: The file's first lines (:func:`whole_lines`), or the next ones after plain ASCII.
+        codec: As :func:`begin` found it.
+        where: Names the file in errors.
+
+    Raises:
+        BadInputError: ``wrong_encoding``.
+    """
+    return None if data.isascii() else _settle(data, codec, where)
+
+
+def decode_settled(source: Iterator[bytes], codec: str | None) -> Iterator[bytes]:
+    """The rest of a file whose encoding is known: blocks as :func:`decode_blocks` makes them.
+
+    Args:
+        source: Bytes from the start of a line on.
+        codec: As :func:`settled_codec` found it.
+    """
+    return (in_utf8(data, codec) for data in whole_lines(source))
+
+
+def in_utf8(data: bytes, codec: str | None) -> bytes:
+    """Whole lines in a settled encoding as UTF-8."""
+    return _join(_transcode if codec == "gb18030" else bytes, data)
 
 
 def not_empty(blocks_: Iterator[bytes], where: str) -> Iterator[bytes]:
@@ -169,15 +226,15 @@ def _chain(first: bytes, stream: ByteStream) -> Iterator[bytes]:
 
 def _bytewise(source: Iterator[bytes], codec: str, where: str) -> Iterator[bytes]:
     """UTF-8 or GB 18030: settled by the first block that isn't pure ASCII."""
-    lines = _whole_lines(source)
+    lines = whole_lines(source)
     for data in lines:
         if data.isascii():
             yield data
             continue
-        transcode = _transcode if _settle(data, codec, where) == "gb18030" else bytes
-        yield _join(transcode, data)
+        settled = _settle(data, codec, where)
+        yield in_utf8(data, settled)
         for later in lines:
-            yield _join(transcode, later)
+            yield in_utf8(later, settled)
 
 
 def _incremental(source: Iterator[bytes], codec: str) -> Iterator[bytes]:
@@ -187,7 +244,7 @@ def _incremental(source: Iterator[bytes], codec: str) -> Iterator[bytes]:
     yield decoder.decode(b"", final=True).encode("utf-8", "surrogateescape")
 
 
-def _whole_lines(source: Iterator[bytes]) -> Iterator[bytes]:
+def whole_lines(source: Iterator[bytes]) -> Iterator[bytes]:
     """Cut blocks at line ends, where no multi-byte sequence can be open."""
     carry = b""
     for block in source:

@@ -86,19 +86,41 @@ class RecordScanner:
         """Scan what is left; the last record needs no line end."""
         return self._scan(b"", final=True)
 
+    def skim(self, block: bytes, decode: Callable[[bytes], bytes]) -> int | None:
+        """Pass over the next block without judging its records.
+
+        Args:
+            block: In an encoding whose line ends and quotes are single bytes, as in ASCII.
+            decode: Makes UTF-8 of it, where line ends and quotes don't say enough.
+
+        Returns:
+            The physical line of the next record if the block ends where a record does.
+        """
+        if not self._rest and not self._skipping and _is_plain(block):
+            self._line += _count_lines(block)
+            return self._line
+        self._advance(decode(block), final=False)
+        return None if self._rest or self._skipping else self._line
+
     def _scan(self, block: bytes, *, final: bool) -> Records:
+        cut = self._advance(block, final=final)
+        if cut is None:
+            return Records(b"", _NO_LINES, quoted=False)
+        judge = _Judge(cut, self._delimiter, self._fields)
+        return judge.at_a_glance() or judge.records()
+
+    def _advance(self, block: bytes, *, final: bool) -> _Cut | None:
+        """Cut the next block; None within a line without end."""
         buffer = self._rest + block if self._rest else block
         if self._skipping:
             buffer = self._skip(buffer)
             if self._skipping:
-                return Records(b"", _NO_LINES, quoted=False)
+                return None
         cut = self._cut(buffer, final=final)
         self._rest = cut.rest
-        judge = _Judge(cut, self._delimiter, self._fields)
-        records = judge.at_a_glance() or judge.records()
         if len(self._rest) > MAX_RECORD and not final:
-            records.rejects.append(self._give_up())
-        return records
+            cut.rejects.append(self._give_up())
+        return cut
 
     def _cut(self, buffer: bytes, *, final: bool) -> _Cut:
         if b'"' not in buffer:
@@ -377,6 +399,19 @@ class _Judge:
 
 _ZERO = np.zeros(1, dtype=np.int64)
 _NO_LINES = np.zeros(0, dtype=np.int64)
+
+
+def _is_plain(block: bytes) -> bool:
+    """Whether a block is whole lines, each of them a record."""
+    return block.endswith(b"\n") and b'"' not in block
+
+
+def _count_lines(block: bytes) -> int:
+    r"""Line ends of a block that does not end within a ``\r\n``."""
+    count = block.count(b"\n")
+    if b"\r" in block:
+        count += block.count(b"\r") - block.count(b"\r\n")
+    return count
 
 
 def _counts_fit(cut: _Cut, delimiter: int, fields: int) -> bool:
