@@ -12,9 +12,10 @@ from pathlib import Path
 
 from cityledger.observability import logs, traces
 from cityledger.settings import PROJECT_DIR, get_settings
+from cityledger.storage.private_files import write_private
 
 from cityledger_stack.credentials import Credentials
-from cityledger_stack.layout import Layout, write_private
+from cityledger_stack.layout import Layout
 from cityledger_stack.ports import LOOPBACK
 from cityledger_stack.processes import MARKER, Command, clean_env
 from cityledger_stack.servers import Server

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 
 from cityledger.settings import Settings
 from cityledger.storage.buckets import Identity
+from cityledger.storage.private_files import write_private
 from psycopg import sql
 from pydantic import SecretStr
 
 from cityledger_stack import airflow, celery
 from cityledger_stack.credentials import Credentials, load_or_create
-from cityledger_stack.layout import Layout, postgres_place, write_private
+from cityledger_stack.layout import Layout, postgres_place
 from cityledger_stack.plan import (
     AIRFLOW,
     AIRFLOW_PARTS,

@@ -11,8 +11,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 from cityledger.errors import BadInputError
-
-from cityledger_stack.layout import write_private
+from cityledger.storage.private_files import write_private
 
 
 def _password() -> str:

@@ -9,8 +9,6 @@ import pwd
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -176,19 +174,6 @@ def _owner(folder: Path) -> Account | None:
     except KeyError:
         name = str(found.st_uid)
     return Account(name, found.st_uid, found.st_gid)
-
-
-@contextmanager
-def write_private(path: Path) -> Iterator[Path]:
-    """Write a file (mode 0600) all or nothing: yields the path to write to."""
-    fresh = path.with_name(f".{path.name}.{os.getpid()}")
-    fresh.unlink(missing_ok=True)
-    os.close(os.open(fresh, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-    try:
-        yield fresh
-        fresh.replace(path)
-    finally:
-        fresh.unlink(missing_ok=True)
 
 
 def take_lock(path: Path, *, patience: float = 3.0) -> int | None:

@@ -9,8 +9,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from cityledger.errors import UnavailableError
+from cityledger.storage.private_files import write_private
 
-from cityledger_stack.layout import write_private
 from cityledger_stack.ports import LOOPBACK
 from cityledger_stack.processes import MARKER, Command, clean_env
 from cityledger_stack.servers import Server

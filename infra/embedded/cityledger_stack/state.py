@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from cityledger_stack.layout import write_private
+from cityledger.storage.private_files import write_private
 
 
 @dataclass

@@ -6,7 +6,6 @@ import fcntl
 import hashlib
 import hmac
 import json
-import os
 import secrets
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from cityledger.errors import BadInputError
+from cityledger.storage.private_files import write_private
 
 _PREFIX = "cl_"
 
@@ -133,12 +133,9 @@ class TokenFile:
             ) from None
 
     def _save(self, tokens: Iterable[Token]) -> None:
-        partial = self._path.with_suffix(f".{secrets.token_hex(4)}")
         content = json.dumps([token.model_dump(mode="json") for token in tokens], indent=1)
-        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w") as file:
-            file.write(content)
-        partial.replace(self._path)
+        with write_private(self._path) as draft:
+            draft.write_text(content, "utf-8")
 
 
 def _hash(secret: str) -> str:

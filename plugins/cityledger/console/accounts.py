@@ -10,7 +10,6 @@ import fcntl
 import hashlib
 import hmac
 import json
-import os
 import secrets
 import threading
 from collections.abc import Iterable, Iterator
@@ -21,6 +20,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from cityledger.errors import BadInputError, UnavailableError
 from cityledger.people import Person, Role
+from cityledger.storage.private_files import write_private
 
 MINIMUM_LENGTH = 12
 #: scrypt, 32 MiB and some 60 ms a guess.
@@ -139,11 +139,9 @@ class Accounts:
             fcntl.flock(lock, fcntl.LOCK_EX)
             accounts = dict(self._read()) if self.path.exists() else {}
             yield accounts
-            fresh = self.path.with_suffix(f".{secrets.token_hex(6)}")
-            descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(descriptor, "w", encoding="utf-8") as target:
-                json.dump(_document(accounts), target, ensure_ascii=False, indent=1)
-            fresh.replace(self.path)
+            content = json.dumps(_document(accounts), ensure_ascii=False, indent=1)
+            with write_private(self.path) as draft:
+                draft.write_text(content, "utf-8")
 
     def _read(self) -> dict[str, Account]:
         try:

@@ -11,8 +11,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import secrets
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -26,6 +24,7 @@ from markupsafe import Markup
 
 from cityledger.console.fonts import font_file
 from cityledger.console.scale import Point
+from cityledger.storage.private_files import write_private
 
 _VEGA_LITE = "6.4"
 _KEPT = 500  # in memory
@@ -151,11 +150,9 @@ class Charts:
     def _keep(self, name: str, kept: _Kept) -> None:
         text = json.dumps(asdict(kept), ensure_ascii=False)
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        fresh = self._folder / f".{name}.{secrets.token_hex(4)}"
-        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as target:
-            target.write(text)
-        fresh.replace(self._folder / f"{name}.json")
+        # What a power cut spoils is drawn anew.
+        with write_private(self._folder / f"{name}.json", lasting=False) as draft:
+            draft.write_text(text, "utf-8")
         self._prune()
 
     def _prune(self) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 from pathlib import Path
+
+from cityledger.storage.private_files import make_private
 
 _LENGTH = 32
 
@@ -19,14 +20,6 @@ def load_key(home: Path) -> bytes:
         return path.read_bytes()
     except FileNotFoundError:
         home.mkdir(parents=True, exist_ok=True)
-    fresh = home / f".console.key.{secrets.token_hex(8)}"
-    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "wb") as target:
-        target.write(secrets.token_bytes(_LENGTH))
-    try:
-        os.link(fresh, path)
-    except FileExistsError:
-        pass
-    finally:
-        fresh.unlink()
+    with make_private(path) as draft:
+        draft.write_bytes(secrets.token_bytes(_LENGTH))
     return path.read_bytes()

@@ -6,7 +6,6 @@ the last tree size that is surely the ledger's own: signatures over larger trees
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ from cityledger.ledger.log.files import LogFiles
 from cityledger.ledger.log.notes import Head, Note, Signer, Verifier
 from cityledger.settings import Settings
 from cityledger.storage.database import Database
+from cityledger.storage.private_files import write_private
 from cityledger.storage.tables import log_key
 
 ACTIVE, REVOKED = "active", "revoked"
@@ -153,15 +153,10 @@ class Keyring:
     def _make(self, reason: str, by: str) -> Signer:
         signer = Signer.generate(self.origin)
         self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        draft = self.path.with_name(f"ledger-{signer.verifier.key_id}.draft")
-        handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(handle, "w", encoding="ascii") as file:
-            file.write(signer.secret() + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        # Declared first: a key that is in use and in no list would make its notes unreadable.
-        self._declare(signer.verifier, reason, by)
-        draft.replace(self.path)
+        with write_private(self.path) as draft:
+            draft.write_text(signer.secret() + "\n", "ascii")
+            # Declared first: a key that is in use and in no list would make its notes unreadable.
+            self._declare(signer.verifier, reason, by)
         return signer
 
     def _declare(self, verifier: Verifier, reason: str, by: str) -> None:
