@@ -29,7 +29,5 @@ run cityledger <<'SQL'
 GRANT CONNECT, TEMPORARY ON DATABASE cityledger TO cityledger_writer, cityledger_reader;
 -- So that the owner can hand the lake's catalogue to the workers.
 GRANT cityledger_writer TO cityledger;
--- The lake's schema goes to the workers' role, and whoever owns a schema must be able to create it.
-GRANT CREATE ON DATABASE cityledger TO cityledger_writer;
 REVOKE CREATE ON SCHEMA public FROM PUBLIC;
 SQL

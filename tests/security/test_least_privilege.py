@@ -12,6 +12,7 @@ import psycopg
 import pytest
 from cityledger.demo.generate.generator import generate
 from cityledger.ledger.indexer import Indexer
+from cityledger.ledger.log import checkpoint
 from cityledger.records import ObjectRef
 from cityledger.runner import Runner
 from cityledger.settings import Settings
@@ -34,6 +35,7 @@ from minio.deleteobjects import DeleteObject
 from minio.error import S3Error
 from minio.retention import Retention
 from minio.versioningconfig import SUSPENDED, VersioningConfig
+from psycopg import sql
 
 from tests.security.conftest import Installation
 
@@ -87,6 +89,21 @@ def answer(attempt: Callable[[], object]) -> str:
 
 
 # -- database ---------------------------------------------------------------------------------
+
+
+def test_a_right_that_was_given_too_much_is_taken_back(installation: Installation) -> None:
+    """Installations made by an earlier version keep what it gave them, unless somebody asks."""
+    address = DatabaseAddress.from_settings(installation.owner)
+    with session(installation.owner) as owner:
+        owner.execute(
+            sql.SQL("GRANT CREATE ON DATABASE {} TO {}").format(
+                sql.Identifier(address.database), sql.Identifier(WRITER)
+            )
+        )
+    assert refused(installation.worker, "CREATE SCHEMA given") == ""
+    assert refused(installation.worker, "DROP SCHEMA given") == ""
+    grant(Database.from_settings(installation.owner))
+    assert refused(installation.worker, "CREATE SCHEMA taken") == REFUSED
 
 
 def test_the_roles_have_one_name_everywhere() -> None:
@@ -198,8 +215,7 @@ def test_a_worker_does_its_work(
     runner.release(DATASET, PARTITION)
     database = Database.from_settings(worker)
     assert Indexer(database).catch_up(30.0).current
-    with database.begin() as connection:  # as signing the log does
-        connection.exec_driver_sql("LOCK TABLE cityledger.lineage_event IN SHARE MODE")
+    assert checkpoint(worker).tree_size > 0
     database.migrate()  # nothing to do, hence nothing to refuse
     with duck.connect(worker, lake=True) as lake:
         lake.execute("CREATE TABLE lake.main.t AS SELECT range AS a FROM range(10000)")

@@ -17,7 +17,6 @@ from cityledger.storage.tables import SCHEMA
 WRITER = "cityledger_writer"
 READER = "cityledger_reader"
 _VERSIONS = "alembic_version"
-_MAINTAIN_SINCE = 170000
 
 # Journals are those with the trigger that refuses changes; the rest is the graph's index, which
 # follows from them. What keeps the privileges in step with the triggers is that they are asked.
@@ -30,6 +29,13 @@ _INDEX_TABLES = text(
     ORDER BY c.relname
     """
 )
+# Since PostgreSQL 16 a member need not have the right to hand things over.
+_MEMBERSHIP = text(
+    """
+    SELECT current_user, pg_has_role(current_user, :role,
+      CASE WHEN current_setting('server_version_num') < '160000' THEN 'MEMBER' ELSE 'SET' END)
+    """
+)
 _READ = f"""
     DO $$ BEGIN EXECUTE format('GRANT CONNECT ON DATABASE %I TO {{role}}', current_database());
     END $$;
@@ -37,15 +43,15 @@ _READ = f"""
     GRANT SELECT ON ALL TABLES IN SCHEMA {SCHEMA} TO {{role}}
 """
 _WRITE = f"""
-    DO $$ BEGIN EXECUTE format('GRANT TEMPORARY ON DATABASE %I TO {WRITER}', current_database());
+    DO $$ BEGIN
+      EXECUTE format('GRANT TEMPORARY ON DATABASE %I TO {WRITER}', current_database());
+      -- Installations of the first compose profile gave it; the lake's schema does not need it.
+      EXECUTE format('REVOKE CREATE ON DATABASE %I FROM {WRITER}', current_database());
     END $$;
     REVOKE ALL ON ALL TABLES IN SCHEMA {SCHEMA} FROM {WRITER};
     GRANT SELECT, INSERT ON ALL TABLES IN SCHEMA {SCHEMA} TO {WRITER};
     REVOKE INSERT ON {SCHEMA}.{_VERSIONS} FROM {WRITER};
-    GRANT USAGE ON ALL SEQUENCES IN SCHEMA {SCHEMA} TO {WRITER};
-    -- Whoever signs the log waits for events on their way by a lock, which the right to add does
-    -- not cover; of PostgreSQL's rights this one (17 and newer) changes nothing in the table.
-    GRANT MAINTAIN ON {SCHEMA}.lineage_event TO {WRITER}
+    GRANT USAGE ON ALL SEQUENCES IN SCHEMA {SCHEMA} TO {WRITER}
 """
 # The lake's catalogue is the workers' own: they make its tables and change them with each commit.
 _LAKE = f"""
@@ -92,20 +98,9 @@ def grant(database: Database) -> tuple[str, ...]:
             for table in index_tables(connection):
                 _run(connection, f"GRANT UPDATE, DELETE ON {SCHEMA}.{table} TO {WRITER}")
             _run(connection, _LAKE)
-            _grant_locking(connection)
         if known == (WRITER, READER):
             _run(connection, _LAKE_READ)
     return known
-
-
-def _grant_locking(connection: Connection) -> None:
-    """Let writers hold events back while the log takes them in: ``LOCK TABLE … IN SHARE MODE``.
-
-    MAINTAIN changes no row. Before PostgreSQL 17 only the right to change rows allows the lock.
-    """
-    version = connection.execute(text("SELECT current_setting('server_version_num')::int"))
-    if version.scalar_one() >= _MAINTAIN_SINCE:
-        _run(connection, f"GRANT MAINTAIN ON {SCHEMA}.lineage_event TO {WRITER}")
 
 
 def index_tables(connection: Connection) -> list[str]:
@@ -121,8 +116,7 @@ def _exists(connection: Connection, role: str) -> bool:
 
 def _check_membership(connection: Connection) -> None:
     """The lake's catalogue is made over to the writer, which only its members may do."""
-    query = text("SELECT current_user, pg_has_role(current_user, :role, 'SET')")
-    owner, member = connection.execute(query, {"role": WRITER}).one()
+    owner, member = connection.execute(_MEMBERSHIP, {"role": WRITER}).one()
     if not member:
         raise CityLedgerError(
             f"{owner} cannot hand the lake's catalogue to {WRITER}",

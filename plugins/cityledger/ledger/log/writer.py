@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 
-from sqlalchemy import Connection, func, select, text
+from sqlalchemy import Connection, select
 from sqlalchemy.dialects.postgresql import insert
 
 from cityledger.errors import CityLedgerError
+from cityledger.ledger.indexer import settled_horizon
 from cityledger.ledger.log.files import LogFiles
 from cityledger.ledger.log.keyring import Keyring
 from cityledger.ledger.log.merkle import leaf_hash
@@ -28,7 +29,7 @@ from cityledger.records import Record
 from cityledger.settings import Settings
 from cityledger.storage.database import Database
 from cityledger.storage.objects import ObjectStore
-from cityledger.storage.tables import SCHEMA, lineage_event, log_bundle, log_checkpoint
+from cityledger.storage.tables import lineage_event, log_bundle, log_checkpoint
 
 _FETCHED_EVENTS = 2000
 
@@ -142,22 +143,14 @@ class _Writer:
         return decode_bundle(self._files.read(path))
 
     def _take_in(self, edge: Edge) -> int:
-        before, settled = edge.size, self._settled()
+        before = edge.size
+        with self._database.begin() as connection:
+            settled = settled_horizon(connection)
         with self._database.begin() as connection:
             for event_id, raw in _events(connection, self._last_id, settled):
                 self._add(connection, edge, event_id, raw)
                 self._last_id = event_id
         return edge.size - before
-
-    def _settled(self) -> int:
-        """The largest id below which no event can still appear.
-
-        Ids are handed out before their transactions end, so a smaller one could turn up later;
-        the lock waits for the writers of this moment.
-        """
-        with self._database.begin() as connection:
-            connection.execute(text(f"LOCK TABLE {SCHEMA}.lineage_event IN SHARE MODE"))
-            return int(connection.scalar(select(func.max(lineage_event.c.id))) or 0)
 
     def _add(self, connection: Connection, edge: Edge, event_id: int, raw: bytes) -> None:
         index = edge.size
