@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import re
 import secrets
-import subprocess
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -16,6 +12,7 @@ from cityledger.errors import Exit
 from cityledger.runner import Runner
 from cityledger_stack.postgres import Postgres
 
+from tests.failures.disks import fill, small_disk
 from tests.failures.town import DATASET, JUDGED, PARTITION, RUN, Town, ended, left, undisturbed
 
 pytestmark = [pytest.mark.failures, pytest.mark.timeout(1500)]
@@ -113,27 +110,6 @@ def test_an_outage_beyond_patience_fails_once_and_the_next_run_continues(town: T
     found = left(town, *place)
     assert (found.deliveries, found.validations, set(found.versions)) == (1, 1, {1})
     assert found.validated == undisturbed(town, *place)
-
-
-@contextmanager
-def small_disk(folder: Path, size: str) -> Iterator[None]:
-    """A disk of its own for a server's data; who runs this must be allowed to mount."""
-    folder.mkdir(parents=True, exist_ok=True)
-    mount = ["mount", "-t", "tmpfs", "-o", f"size={size},mode=0711", "tmpfs", str(folder)]
-    done = subprocess.run(mount, capture_output=True, text=True)
-    assert done.returncode == 0, f"this test has to mount a file system: {done.stderr}"
-    try:
-        yield
-    finally:
-        subprocess.run(["umount", "--lazy", str(folder)], check=True)
-
-
-def fill(folder: Path) -> Path:
-    """Leave not a byte on the disk of a folder."""
-    ballast, free = folder / "ballast", os.statvfs(folder)
-    with ballast.open("wb") as file:
-        os.posix_fallocate(file.fileno(), 0, free.f_bavail * free.f_frsize)
-    return ballast
 
 
 def test_a_full_disk_of_the_database(server_dir: Path, extracts: Path) -> None:

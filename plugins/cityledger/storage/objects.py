@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -35,8 +34,10 @@ from cityledger.storage.buckets import LOCKED as LOCKED
 from cityledger.storage.buckets import PUBLISHED as PUBLISHED
 from cityledger.storage.buckets import QUARANTINE as QUARANTINE
 from cityledger.storage.buckets import VALIDATED as VALIDATED
+from cityledger.storage.connections import connections
 from cityledger.storage.endpoint import S3Endpoint
 from cityledger.storage.moved import MovedVersions
+from cityledger.storage.outages import store_full
 from cityledger.storage.uploads import PART_BYTES, ObjectWriter, PieceReader
 
 # minio's own choice is one part for anything below 525 MiB, held in memory whole; parts of this
@@ -55,6 +56,14 @@ _TRANSIENT: Final = frozenset(
         "ServiceUnavailable",
         "InternalError",
         "RequestTimeout",
+    }
+)
+# What MinIO, Ceph and others say; SeaweedFS says no more than InternalError.
+_FULL: Final = frozenset(
+    {
+        "InsufficientStorage",
+        "QuotaExceeded",
+        "XMinioStorageFull",
     }
 )
 _REFUSED: Final = frozenset({"AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch"})
@@ -91,7 +100,7 @@ class ObjectStore:
             endpoint.secret_key,
             secure=endpoint.secure,
             region=endpoint.region,
-            http_client=_http(endpoint),
+            http_client=connections(endpoint),
         )
 
     @classmethod
@@ -117,7 +126,7 @@ class ObjectStore:
         """
         for name in BUCKETS:
             bucket = self.bucket(name)
-            with self._errors(f"s3://{bucket}"):
+            with self._errors(f"s3://{bucket}", writing=True):
                 self._ensure(bucket, locked=name in LOCKED)
 
     def put_file(
@@ -140,7 +149,7 @@ class ObjectStore:
         """
         physical = self.bucket(bucket)
         expected = sha256 or _file_sha256(path)
-        with path.open("rb") as file, self._errors(f"s3://{physical}/{key}"):
+        with path.open("rb") as file, self._errors(f"s3://{physical}/{key}", writing=True):
             size = path.stat().st_size
             result = self._client.put_object(
                 physical,
@@ -171,7 +180,7 @@ class ObjectStore:
             return self.put_bytes(bucket, key, data)
 
         def parts(pieces: PieceReader) -> ObjectRef:
-            with self._errors(f"s3://{physical}/{key}"):
+            with self._errors(f"s3://{physical}/{key}", writing=True):
                 self._client.abort_unfinished(physical, key)
                 # One part at a time: minio's own threads could outlive the abort of an upload.
                 result = self._client.put_object(
@@ -201,7 +210,7 @@ class ObjectStore:
     ) -> ObjectRef:
         """Store a small object; a former version of an unversioned bucket is replaced."""
         physical = self.bucket(bucket)
-        with self._errors(f"s3://{physical}/{key}"):
+        with self._errors(f"s3://{physical}/{key}", writing=True):
             result = self._client.put_object(
                 physical,
                 key,
@@ -228,7 +237,7 @@ class ObjectStore:
             None when the key was already there.
         """
         physical = self.bucket(bucket)
-        with self._errors(f"s3://{physical}/{key}"):
+        with self._errors(f"s3://{physical}/{key}", writing=True):
             try:
                 result = self._client.put_if_absent(
                     physical, key, data, content_type, _retention(retain_until)
@@ -358,10 +367,16 @@ class ObjectStore:
         return ObjectRef(bucket=bucket, key=key, version_id=known, sha256=sha256, size=size)
 
     @contextmanager
-    def _errors(self, where: str) -> Iterator[None]:
+    def _errors(self, where: str, *, writing: bool = False) -> Iterator[None]:
         try:
             yield
         except S3Error as error:
+            if writing and error.code == "InternalError" and self._reads():
+                raise store_full(
+                    f"the object store at {self.endpoint.host} can be read, but stores nothing "
+                    f"({error.code}): most likely its disk is full",
+                    where,
+                ) from error
             raise self._refusal(error, where) from error
         except (HTTPError, ServerError, InvalidResponseError) as error:
             raise UnavailableError(
@@ -372,13 +387,26 @@ class ObjectStore:
                 code="s3_unavailable",
             ) from error
 
+    def _reads(self) -> bool:
+        """Whether the store answers questions, though it has just failed to store something."""
+        try:
+            self._client.stat_object(self.bucket(LANDING), "is-the-store-there")
+        except S3Error as error:
+            return error.code in _MISSING
+        except (HTTPError, ServerError, InvalidResponseError):
+            return False
+        return True
+
     def _refusal(self, error: S3Error, where: str) -> CityLedgerError:
         code = str(error.code)
+        if code in _FULL:
+            told = f"the object store at {self.endpoint.host} has no disk space left ({code})"
+            return store_full(told, where)
         if code in _TRANSIENT:
             return UnavailableError(
                 f"the object store at {self.endpoint.host} cannot do it now ({code})",
                 where=where,
-                fix="look into its log (an internal error is often a full disk), then run again",
+                fix="look into its log, then run again",
                 code="s3_unavailable",
             )
         if code == "RequestTimeTooSkewed":
@@ -503,23 +531,6 @@ class _VersionReader(io.RawIOBase):
             self._response.close()
             self._response.release_conn()
             self._response = None
-
-
-def _http(endpoint: S3Endpoint) -> urllib3.PoolManager:
-    # Its warning of each repeated request would bury the one line that tells of an outage.
-    logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
-    # POST is retried after a lost connection only; GET, HEAD, PUT also on 5xx. Sum of waits ≈ 3 s.
-    return urllib3.PoolManager(
-        timeout=urllib3.Timeout(connect=5, read=300),
-        maxsize=10,
-        cert_reqs="CERT_REQUIRED" if endpoint.secure else "CERT_NONE",
-        retries=urllib3.Retry(
-            total=4,
-            backoff_factor=0.2,
-            status_forcelist=[500, 502, 503, 504],
-            raise_on_status=False,  # the last answer says more than that there were too many
-        ),
-    )
 
 
 def _missing(where: str) -> CityLedgerError:

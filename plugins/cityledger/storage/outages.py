@@ -18,7 +18,7 @@ from cityledger.storage.address import DatabaseAddress
 
 #: Passes by itself or when somebody mends the service: a run waits for these.
 PASSING: Final = frozenset(
-    {"s3_unavailable", "database_unavailable", "database_full", "lake_unavailable"}
+    {"s3_unavailable", "s3_full", "database_unavailable", "database_full", "lake_unavailable"}
 )
 #: How an external database gets its tables; the embedded one gets them from ``cityledger up``.
 PREPARE: Final = (
@@ -56,6 +56,8 @@ _LAKE_STORE: Final = re.compile(
     r"|\(HTTP (500|502|503|504)\)|HTTP (500|502|503|504)\b",
     re.I,
 )
+# A store that refuses to take what it is given, and has just been read, lacks room most of all.
+_LAKE_STORE_FULL: Final = re.compile(r"HTTP 50[07] for HTTP (PUT|POST)", re.I)
 
 
 def database_error(error: DBAPIError, address: DatabaseAddress) -> CityLedgerError | None:
@@ -122,6 +124,10 @@ def outage_in(text: str, scratch: str = "") -> CityLedgerError | None:
             fix=_CHECK_DATABASE,
             code="lake_unavailable",
         )
+    if _LAKE_STORE_FULL.search(text):
+        return store_full(
+            "the object store does not take what the lake writes: most likely its disk is full"
+        )
     if _LAKE_STORE.search(text):
         return UnavailableError(
             "the object store broke off while the lake was read or written",
@@ -139,6 +145,17 @@ def disk_full(path: str) -> UnavailableError:
         fix="free space, or point CITYLEDGER_SPOOL_DIR and CITYLEDGER_HOME to a larger disk; then "
         "run again: what is done is kept",
         code="disk_full",
+    )
+
+
+def store_full(what: str, where: str = "") -> UnavailableError:
+    """The disk of the object store is used up, surely or most likely."""
+    return UnavailableError(
+        what,
+        where=where,
+        fix="free space on the disk of the object store, or enlarge it (the store's log says what "
+        "it lacks)",
+        code="s3_full",
     )
 
 

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import io
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from threading import Barrier, Thread
+from typing import ClassVar
 
 import pytest
 from cityledger.errors import BadInputError, CityLedgerError, Exit, UnavailableError
@@ -16,6 +20,7 @@ from cityledger.records import ObjectRef
 from cityledger.settings import Settings
 from cityledger.storage.endpoint import S3Endpoint
 from cityledger.storage.objects import BUCKETS, ObjectStore
+from cityledger.storage.outages import PASSING
 from minio import Minio
 from minio.error import S3Error
 from urllib3.exceptions import ProtocolError
@@ -294,6 +299,74 @@ def test_passing_overload_is_ridden_out() -> None:
         server.shutdown()
     assert found is not None
     assert (found.sha256, found.size, answers) == ("ab", 7, [])
+
+
+class Failing(BaseHTTPRequestHandler):
+    """Refuses to store anything with one answer; to questions it says ``head``."""
+
+    head, status, code, seconds = 404, 500, "InternalError", 0.0
+    puts: ClassVar[list[str]] = []
+
+    def do_HEAD(self) -> None:
+        self.send_response(self.head)
+        self.end_headers()
+
+    def do_PUT(self) -> None:
+        self.puts.append(self.path)
+        self.rfile.read(int(self.headers["Content-Length"]))
+        time.sleep(self.seconds)
+        body = f"<Error><Code>{self.code}</Code><Message>no</Message></Error>".encode()
+        self.send_response(self.status)
+        self.send_header("Content-Type", "application/xml")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Tests keep quiet."""
+
+
+@contextmanager
+def failing(**answers: object) -> Iterator[tuple[ObjectStore, list[str]]]:
+    """A store that stores nothing, and the requests that came to do so."""
+    puts: list[str] = []
+    handler = type("Handler", (Failing,), {**answers, "puts": puts})
+    with HTTPServer(("127.0.0.1", 0), handler) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield ObjectStore(S3Endpoint.parse(f"http://key:word@127.0.0.1:{server.server_port}")), puts
+        server.shutdown()
+
+
+@pytest.mark.parametrize(
+    ("answers", "code", "words"),
+    [
+        ({}, "s3_full", "most likely its disk is full"),
+        ({"head": 500}, "s3_unavailable", "cannot do it now"),
+        ({"status": 507, "code": "XMinioStorageFull"}, "s3_full", "has no disk space left"),
+        ({"status": 503, "code": "SlowDown"}, "s3_unavailable", "cannot do it now"),
+    ],
+    ids=["reads-but-stores-nothing", "does-neither", "says-so", "busy"],
+)
+def test_a_full_store_is_told_apart_from_one_that_is_away(
+    answers: dict[str, object], code: str, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody who reads of an internal error restarts the store instead of making room."""
+    monkeypatch.setattr("cityledger.storage.connections._REPEAT_SECONDS", 0.0)
+    with failing(**answers) as (store, _), pytest.raises(UnavailableError, match=words) as caught:
+        store.put_bytes("validated", "a", b"text")
+    assert caught.value.code == code
+    assert caught.value.code in PASSING
+
+
+@pytest.mark.parametrize(("seconds", "requests"), [(0.0, 5), (0.4, 1)], ids=["soon", "late"])
+def test_only_what_fails_soon_is_sent_again(
+    seconds: float, requests: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A full store takes half a minute to say so: five times that is a run that hangs."""
+    monkeypatch.setattr("cityledger.storage.connections._REPEAT_SECONDS", seconds or 20.0)
+    with failing(seconds=1.5 * seconds) as (store, puts), pytest.raises(UnavailableError):
+        store.put_bytes("validated", "a", b"text")
+    assert len(puts) == requests
 
 
 def test_wrong_keys_are_told_apart_from_a_store_that_is_down(s3_url: str) -> None:

@@ -20,6 +20,9 @@ ADDRESS = DatabaseAddress("db.example.org", 5432, "cityledger", "writer", "hidde
         ("IO Error: Failure when receiving data error for HTTP PUT to 'http://h/x'", "lake"),
         ("IO Error: Could not establish connection error for HTTP HEAD to 'http://h/x'", "lake"),
         ("HTTP Error: HTTP GET error on 'http://h/x' (HTTP 503)", "lake"),
+        ("HTTP Error: Request returned HTTP 500 for HTTP PUT to 'http://h/x'", "full"),
+        ("HTTP Error: Request returned HTTP 503 for HTTP PUT to 'http://h/x'", "lake"),
+        ("HTTP Error: Request returned HTTP 500 for HTTP GET to 'http://h/x'", "lake"),
         ('IO Error: Unable to connect to Postgres at "": connection refused', "lake"),
         ('Failed to commit: Failed to execute query "ROLLBACK": ', "lake"),
         ("IO Error: Could not write file: No space left on device", "disk"),
@@ -31,7 +34,7 @@ ADDRESS = DatabaseAddress("db.example.org", 5432, "cityledger", "writer", "hidde
 def test_messages_of_the_engine(text: str, code: str | None) -> None:
     """A mistake taken for an outage is tried for minutes; the other way round the city stops."""
     found = outage_in(text)
-    names = {"lake": "lake_unavailable", "disk": "disk_full", None: None}
+    names = {"lake": "lake_unavailable", "disk": "disk_full", "full": "s3_full", None: None}
     assert (found.code if found else None) == names[code]
 
 
