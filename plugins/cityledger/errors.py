@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import IntEnum
+from typing import Any
 
 
 class Exit(IntEnum):
@@ -44,6 +45,18 @@ class CityLedgerError(Exception):
         place = f"{self.where}: " if self.where else ""
         advice = f" → {self.fix}" if self.fix else ""
         return f"{place}{self.what}{advice}"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Errors of other processes arrive whole; by default a class that wants names would not."""
+        return _revived, (type(self), self.args, self.__dict__)
+
+
+def _revived(
+    kind: type[CityLedgerError], arguments: tuple[Any, ...], state: dict[str, Any]
+) -> CityLedgerError:
+    error = kind.__new__(kind, *arguments)
+    error.__dict__.update(state)
+    return error
 
 
 class BadInputError(CityLedgerError):

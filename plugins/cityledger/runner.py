@@ -339,6 +339,14 @@ class Runner:
             self.settle_order(receipt, validation)
             return validation, True
 
+    def landed(self, dataset: str, partition: str) -> Receipt:
+        """The receipt of a partition's newest delivery.
+
+        Raises:
+            BadInputError: nothing has landed (``not_landed``).
+        """
+        return self._receipt(dataset, partition, None)
+
     def settle_order(self, receipt: Receipt, validation: Validation) -> None:
         """Open, reopen or verify the partition's rectification order by a verdict."""
         from cityledger.lifecycle.release import objections

@@ -75,7 +75,7 @@ def test_the_validate_task_runs_the_suite_of_its_dataset(
     asked: list[tuple[str, ...]] = []
 
     class Recorder:
-        def parse_validate(self, *place: str) -> Any:
+        def parse_validate(self, *place: str, **_: object) -> Any:
             asked.append(place)
             raise BadInputError("stop here", code="stop")
 
@@ -88,6 +88,38 @@ def test_the_validate_task_runs_the_suite_of_its_dataset(
         with pytest.raises(BadInputError):
             task.execute({"partition_key": "2026-03-31", "run_id": "r"})
         assert asked.pop() == (dataset, "2026-03-31", "0123456789abcdef")
+
+
+def test_files_too_large_for_one_machine_have_tasks_for_their_parts(
+    contracts: Path, parse: Parse
+) -> None:
+    """Parts that nothing waits for, or that stop a small delivery, would be worse than none."""
+    path = contracts / "transport" / "metro_trips.odcs.yaml"
+    text = path.read_text(encoding="utf-8")
+    wanted = "      - {property: maxBytes, value: 8589934592}\n"
+    assert wanted in text
+    path.write_text(
+        text.replace(wanted, wanted + "      - {property: partBytes, value: 2147483648}\n"),
+        encoding="utf-8",
+    )
+    bag = parse()
+    assert bag.import_errors == {}
+    dag = bag.dags["dataset__transport__metro_trips"]
+    order = [task.task_id for task in dag.topological_sort()]
+    assert order == ["extract_land", "split", "parse_part", "parse_validate", "release"]
+    part, judge = dag.get_task("parse_part"), dag.get_task("parse_validate")
+    assert part.is_mapped
+    assert part.retries >= 1
+    assert part.execution_timeout is not None
+    assert dag.get_task("split").upstream_task_ids == {"extract_land"}
+    assert part.upstream_task_ids == {"split"}
+    assert judge.in_parts
+    assert judge.upstream_task_ids == {"extract_land", "parse_part"}
+    # A delivery without parts skips `parse_part`, and must be judged all the same.
+    assert judge.trigger_rule == "none_failed"
+    other = bag.dags["dataset__environment__air_quality"].get_task("parse_validate")
+    assert not other.in_parts
+    assert other.trigger_rule == "all_success"
 
 
 def test_every_task_has_a_time_limit_and_is_tried_again(parse: Parse) -> None:

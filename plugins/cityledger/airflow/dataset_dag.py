@@ -144,19 +144,21 @@ def dataset_dag(spec: DagSpec, settings: Settings) -> DAG:
             execution_timeout=timedelta(minutes=10),
         )
         if spec.in_parts:
-            landed >> _parts(spec, _delivery_of(landed)) >> validated
+            _parts(spec, landed) >> validated
         landed >> validated >> released
     return dag
 
 
-def _parts(spec: DagSpec, delivery: str) -> MappedOperator:
-    """The task that plans the parts of a delivery, and those that parse them side by side."""
+def _parts(spec: DagSpec, landed: BaseOperator) -> MappedOperator:
+    """The tasks that parse the parts of a delivery side by side, after one that plans them."""
+    delivery = _delivery_of(landed)
     split = SplitOperator(
         task_id="split",
         dataset=spec.dataset,
         delivery=delivery,
         execution_timeout=timedelta(hours=6),
     )
+    landed >> split
     return ParsePartOperator.partial(
         task_id="parse_part",
         dataset=spec.dataset,

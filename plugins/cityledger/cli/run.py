@@ -58,6 +58,9 @@ def run(
         Stage, typer.Option(help="Start here; earlier stages keep what they left.")
     ] = Stage.EXTRACT,
     to_stage: Annotated[Stage, typer.Option(help="Stop after this stage.")] = Stage.PUBLISH,
+    parallel: Annotated[
+        int, typer.Option(min=1, help="Parse a large text file with so many processes.")
+    ] = 1,
     as_json: JsonOption = False,
 ) -> None:
     """Take one partition of a dataset through the stages, as its DAG would.
@@ -69,7 +72,7 @@ def run(
 
     runner = Runner.from_settings()
     report: dict[str, Any] = {"dataset": dataset, "partition": partition}
-    steps = _steps(runner, dataset, partition, from_stage, to_stage, quiet=as_json)
+    steps = _steps(runner, (dataset, partition), from_stage, to_stage, parallel, quiet=as_json)
     with traces.span("run", report):
         for title, record in steps:
             report[title] = record.model_dump(mode="json") if record else None
@@ -82,16 +85,23 @@ def run(
 
 
 def _steps(
-    runner: Runner, dataset: str, partition: str, first: Stage, last: Stage, *, quiet: bool
+    runner: Runner,
+    place: tuple[str, str],
+    first: Stage,
+    last: Stage,
+    parallel: int,
+    *,
+    quiet: bool,
 ) -> Any:
     """Yield (task title, record) for each task whose last stage lies within the asked range."""
-    place = (dataset, partition)
+    from cityledger.cli.parallel import parse_validate
+
     tasks: list[tuple[Stage, str, Callable[[Callable[[int], None]], Any]]] = [
         (Stage.LAND, "extract, land", lambda _: runner.extract_land(*place)),
         (
             Stage.VALIDATE,
             "parse, validate",
-            lambda judged: runner.parse_validate(*place, progress=judged),
+            lambda judged: parse_validate(runner, *place, processes=parallel, progress=judged),
         ),
         (Stage.RELEASE, "release", lambda _: runner.release(*place)),
         (Stage.STANDARDISE, "standardise", lambda _: runner.standardise()),

@@ -16,8 +16,7 @@ import pyarrow.parquet as pq
 from cityledger.contracts.model import Contract
 from cityledger.lifecycle.batches import ParseSummary
 from cityledger.lifecycle.counts import ParseCounts
-from cityledger.lifecycle.located import REJECT_SCHEMA
-from cityledger.lifecycle.parts.parse_part import BROKEN
+from cityledger.lifecycle.located import REJECT_SCHEMA, Located
 from cityledger.lifecycle.parts.plan import PartMark
 from cityledger.lifecycle.pipeline import ahead
 from cityledger.records import ObjectRef, Receipt
@@ -36,13 +35,15 @@ class StoredBatch:
     rejects: pl.DataFrame
     known: Mapping[str, pl.Series]
     text: _Group | None
+    place: Located
 
     def held(self, blocked: pl.Series) -> pl.DataFrame:
         """The text of the rows where ``blocked`` is True."""
         if self.text is None:
             raise RuntimeError("a row is held back of which the part has kept no text")
-        wanted = self.typed["_row_id"].filter(blocked)
-        return self.text.read().filter(pl.col("_row_id").is_in(wanted.implode()))
+        text = self.text.read()
+        wanted = self.typed["_source_row"].filter(blocked)
+        return self.place.restored(text.filter(pl.col("_source_row").is_in(wanted.implode())))
 
 
 class Gathered:
@@ -100,26 +101,22 @@ class Gathered:
 
     def _batches(self) -> Iterator[StoredBatch]:
         for mark in self._marks:
-            files = {
-                name: _Groups(ref, self._store, self._scratch)
-                for name, ref in (
-                    ("rows", mark.rows),
-                    ("held", mark.held),
-                    ("rejects", mark.rejects),
-                )
-            }
+            landed = self._receipt.objects[mark.part.object]
+            place = Located(self._receipt.delivery, mark.part.object + 1, landed.uri)
+            files = _Files(mark, self._store, self._scratch)
             for stretch in mark.stretches:
-                rows = files["rows"].next(stretch.rows)
-                held = files["held"].next(stretch.held)
-                rejects = files["rejects"].next(stretch.rejects)
-                frame = self._nothing if rows is None else rows.read()
+                rows, held = files.rows.next(stretch.rows), files.held.next(stretch.held)
+                broken = files.broken.next(stretch.broken)
+                rejects = files.rejects.next(stretch.rejects)
+                typed = self._nothing if rows is None else place.restored(rows.read())
                 yield StoredBatch(
-                    typed=frame.drop(BROKEN).cast(self._nothing.drop(BROKEN).schema),
+                    typed=typed.cast(self._nothing.schema),
                     rejects=pl.DataFrame(schema=REJECT_SCHEMA)
                     if rejects is None
                     else rejects.read(),
-                    known=_masks(frame[BROKEN]),
+                    known={} if broken is None else _masks(broken.read(), typed.height),
                     text=held,
+                    place=place,
                 )
 
 
@@ -130,27 +127,29 @@ def _counts(mark: PartMark) -> ParseCounts:
 def _empty(suite: Suite) -> pl.DataFrame:
     """Typed rows of the suite: none of them."""
     columns = {column.name: pl.String() for column in suite.contract.columns}
-    text = pl.DataFrame(
-        schema={
-            **columns,
-            "_source_object": pl.String(),
-            "_source_row": pl.Int64(),
-            "_row_id": pl.String(),
-        }
-    )
-    return suite.read(text).select(
-        pl.exclude("^__reason__.*$"), pl.lit(None, pl.List(pl.String)).alias(BROKEN)
+    place = {"_source_object": pl.String(), "_source_row": pl.Int64(), "_row_id": pl.String()}
+    return suite.read(pl.DataFrame(schema={**columns, **place})).select(
+        pl.exclude("^__reason__.*$")
     )
 
 
-def _masks(broken: pl.Series) -> dict[str, pl.Series]:
-    """Per rule, True where its key is among a row's broken ones."""
-    pairs = pl.DataFrame({"key": broken}).with_row_index("row").drop_nulls().explode("key")
-    none = pl.repeat(value=False, n=broken.len(), dtype=pl.Boolean, eager=True)
+def _masks(broken: pl.DataFrame, rows: int) -> dict[str, pl.Series]:
+    """Per rule, True where a row breaks it."""
+    at = pl.int_range(rows, dtype=pl.UInt32, eager=True)
     return {
-        str(key): none.scatter(group["row"], True)
-        for (key,), group in pairs.group_by("key", maintain_order=True)
+        str(key): at.is_in(pairs["row"].implode())
+        for (key,), pairs in broken.group_by("key", maintain_order=True)
     }
+
+
+class _Files:
+    """The stored files of a part."""
+
+    def __init__(self, mark: PartMark, store: ObjectStore, scratch: Path) -> None:
+        self.rows = _Groups(mark.rows, store, scratch)
+        self.broken = _Groups(mark.broken, store, scratch)
+        self.held = _Groups(mark.held, store, scratch)
+        self.rejects = _Groups(mark.rejects, store, scratch)
 
 
 class _Groups:

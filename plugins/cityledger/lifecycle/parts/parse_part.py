@@ -13,7 +13,7 @@ import polars as pl
 from cityledger.contracts.model import Contract
 from cityledger.errors import BadInputError
 from cityledger.lifecycle.counts import ParseCounts
-from cityledger.lifecycle.located import Located
+from cityledger.lifecycle.located import Located, shortened
 from cityledger.lifecycle.parquet import ParquetFile
 from cityledger.lifecycle.parts.plan import Part, PartMark, PartShelf, RowTally, Stretch
 from cityledger.lifecycle.parts.read import read_part
@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from quality_checks.session import Session, Verdict
     from quality_checks.suite import Suite
 
-BROKEN = "_broken"
+BROKEN_SCHEMA = {"row": pl.UInt32, "key": pl.String}
+_FILES = ("rows", "broken", "held", "rejects")
 _Judged = tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame, "Verdict"]
 
 
@@ -73,9 +74,7 @@ def parse_part(
     else:
         mark = PartMark(
             part=part,
-            rows=stored["rows"],
-            held=stored["held"],
-            rejects=stored["rejects"],
+            **stored,
             stretches=tuple(files.stretches),
             tallies=_tallies(session),
             parsed=counts.parsed,
@@ -114,22 +113,26 @@ def _tallies(session: Session) -> dict[str, RowTally]:
 
 
 class _PartFiles:
-    """The three Parquet files of a part; written in a thread of their own."""
+    """The Parquet files of a part; written in a thread of their own."""
 
     def __init__(self, folder: Path, *, whole_text: bool) -> None:
         self.stretches: list[Stretch] = []
         self._folder, self._whole_text = folder, whole_text
-        self._files = {name: ParquetFile(folder / name) for name in ("rows", "held", "rejects")}
+        self._files = {name: ParquetFile(folder / name) for name in _FILES}
 
     def write(self, judged: _Judged) -> None:
         """Keep one batch: a row group in each file that gets rows."""
         text, typed, rejects, verdict = judged
-        rows = typed.select(pl.exclude("^__reason__.*$"), verdict.rules.alias(BROKEN))
-        held = text if self._whole_text else text.filter(verdict.blocked)
-        for name, frame in (("rows", rows), ("held", held), ("rejects", rejects)):
+        frames = {
+            "rows": shortened(typed.select(pl.exclude("^__reason__.*$"))),
+            "broken": _broken(verdict),
+            "held": shortened(text if self._whole_text else text.filter(verdict.blocked)),
+            "rejects": rejects,
+        }
+        for name, frame in frames.items():
             if frame.height:
                 self._files[name].append(frame)
-        self.stretches.append(Stretch(rows=rows.height, held=held.height, rejects=rejects.height))
+        self.stretches.append(Stretch(**{name: frame.height for name, frame in frames.items()}))
 
     def upload(
         self, shelf: PartShelf, number: int, store: ObjectStore
@@ -141,3 +144,11 @@ class _PartFiles:
             key = shelf.key(f"{number:05d}-{name}.parquet")
             stored[name] = store.put_file(LAKE, key, self._folder / name) if file.rows else None
         return stored
+
+
+def _broken(verdict: Verdict) -> pl.DataFrame:
+    frames = [
+        pl.DataFrame({"row": mask.arg_true(), "key": key}, schema=BROKEN_SCHEMA)
+        for key, mask in verdict.failing.items()
+    ]
+    return pl.concat([pl.DataFrame(schema=BROKEN_SCHEMA), *frames])

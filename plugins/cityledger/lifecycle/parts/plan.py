@@ -67,6 +67,7 @@ class Stretch(Record):
     """Rows of one batch in a part's files: one row group in each file, none for no rows."""
 
     rows: int
+    broken: int
     held: int
     rejects: int
 
@@ -85,7 +86,8 @@ class PartMark(Record):
 
     Attributes:
         unusable: Code of the error for which the delivery must be judged as a whole, or empty.
-        rows: Typed rows with the keys of the row rules that each breaks (``_broken``).
+        rows: Typed rows; their ids follow from the lines.
+        broken: Which of a batch's rows break which row rule: ``row``, ``key``.
         held: Text of the rows that may end in quarantine.
         rejects: What is no record of the contract's shape.
         tallies: Row rule → what was counted.
@@ -95,6 +97,7 @@ class PartMark(Record):
     part: Part
     unusable: str = ""
     rows: ObjectRef | None = None
+    broken: ObjectRef | None = None
     held: ObjectRef | None = None
     rejects: ObjectRef | None = None
     stretches: tuple[Stretch, ...] = ()
