@@ -224,7 +224,7 @@ class Runner:
             plan = split(receipt, contract, opened, part_bytes)
             self._shelf(receipt, contract).save_plan(plan)
         if plan.whole:
-            _log.info("judged as a whole: %s", plan.whole)
+            _log.info("%s/%s is judged as a whole: %s", dataset, partition, plan.whole)
         return tuple(part.number for part in plan.parts)
 
     @patiently
@@ -446,7 +446,7 @@ class Runner:
                 return Gathered(
                     receipt, contract, suite, marks, store=self.store, scratch_dir=scratch
                 )
-            _log.info("judged as a whole: %s", whole)
+            _log.info("%s/%s is judged as a whole: %s", contract.id, receipt.partition, whole)
         return parse(
             receipt,
             contract,

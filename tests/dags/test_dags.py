@@ -117,6 +117,7 @@ def test_files_too_large_for_one_machine_have_tasks_for_their_parts(
     assert judge.upstream_task_ids == {"extract_land", "parse_part"}
     # A delivery without parts skips `parse_part`, and must be judged all the same.
     assert judge.trigger_rule == "none_failed"
+    assert _stored(dag).get_task("parse_part").is_mapped
     other = bag.dags["dataset__environment__air_quality"].get_task("parse_validate")
     assert not other.in_parts
     assert other.trigger_rule == "all_success"
