@@ -20,6 +20,7 @@ from cityledger.storage import duck, tables
 from cityledger.storage.address import DatabaseAddress
 from cityledger.storage.buckets import BUCKETS, LOCKED, Identity, policy
 from cityledger.storage.database import Database
+from cityledger.storage.duck import CATALOGUE_SCHEMA
 from cityledger.storage.endpoint import S3Endpoint
 from cityledger.storage.objects import ObjectStore
 from cityledger.storage.privileges import READER, WRITER, grant, index_tables
@@ -104,6 +105,17 @@ def test_a_right_that_was_given_too_much_is_taken_back(installation: Installatio
     assert refused(installation.worker, "DROP SCHEMA given") == ""
     grant(Database.from_settings(installation.owner))
     assert refused(installation.worker, "CREATE SCHEMA taken") == REFUSED
+
+
+def test_a_restored_catalogue_goes_back_to_the_workers(installation: Installation) -> None:
+    """A restore leaves schema and tables to its operator; workers could build nothing after it."""
+    with session(installation.owner) as owner:
+        owner.execute(f"ALTER SCHEMA {CATALOGUE_SCHEMA} OWNER TO CURRENT_USER")
+        owner.execute(f"CREATE TABLE {CATALOGUE_SCHEMA}.restored (n integer)")
+    grant(Database.from_settings(installation.owner))
+    assert refused(installation.worker, f"CREATE TABLE {CATALOGUE_SCHEMA}.added (n integer)") == ""
+    for table in ("restored", "added"):
+        assert refused(installation.worker, f"DROP TABLE {CATALOGUE_SCHEMA}.{table}") == ""
 
 
 def test_the_roles_have_one_name_everywhere() -> None:

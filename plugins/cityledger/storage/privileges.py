@@ -56,13 +56,14 @@ _WRITE = f"""
 # The lake's catalogue is the workers' own: they make its tables and change them with each commit.
 _LAKE = f"""
     CREATE SCHEMA IF NOT EXISTS {CATALOGUE_SCHEMA};
+    -- First the schema: a table's new owner must be able to create in it (a restored catalogue).
+    ALTER SCHEMA {CATALOGUE_SCHEMA} OWNER TO {WRITER};
     DO $$ DECLARE one RECORD; BEGIN
       FOR one IN SELECT c.oid::regclass AS name FROM pg_class c
         WHERE c.relnamespace = '{CATALOGUE_SCHEMA}'::regnamespace AND c.relkind IN ('r', 'S')
           AND pg_get_userbyid(c.relowner) <> '{WRITER}'
       LOOP EXECUTE format('ALTER TABLE %s OWNER TO {WRITER}', one.name); END LOOP;
     END $$;
-    ALTER SCHEMA {CATALOGUE_SCHEMA} OWNER TO {WRITER};
     -- Tables that the administrator's own runs add to it.
     ALTER DEFAULT PRIVILEGES IN SCHEMA {CATALOGUE_SCHEMA} GRANT ALL ON TABLES TO {WRITER}
 """
