@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 
@@ -23,8 +23,11 @@ def small_disk(folder: Path, size: str) -> Iterator[None]:
 
 
 def fill(folder: Path) -> Path:
-    """Leave not a byte on the disk of a folder."""
-    ballast, free = folder / "ballast", os.statvfs(folder)
+    """Leave not a byte on the disk of a folder, whatever others write to it meanwhile."""
+    ballast, size = folder / "ballast", 0
     with ballast.open("wb") as file:
-        os.posix_fallocate(file.fileno(), 0, free.f_bavail * free.f_frsize)
+        while room := os.statvfs(folder).f_bavail * os.statvfs(folder).f_frsize:
+            with suppress(OSError):  # somebody else has taken of it
+                os.posix_fallocate(file.fileno(), size, room)
+                size += room
     return ballast

@@ -14,7 +14,7 @@ import pytest
 from cityledger.errors import Exit
 
 from tests.failures.disks import fill, small_disk
-from tests.failures.town import DATASET, JUDGED, PARTITION, Town, ended, left, undisturbed
+from tests.failures.town import DATASET, JUDGED, PARTITION, RUN, Town, ended, left, undisturbed
 
 pytestmark = [
     pytest.mark.failures,
@@ -69,7 +69,7 @@ def test_a_full_store_is_told_as_such_and_keeps_what_it_had(full: Town, disk: Pa
     assert "free space on the disk of the object store" in failed.error["fix"]
     assert "run again" in failed.error["fix"]
     ballast.unlink()
-    cured = full.run(*JUDGED, CITYLEDGER_PATIENCE_SECONDS=SEES_ROOM)
+    cured = ended(full.begin(*JUDGED, CITYLEDGER_PATIENCE_SECONDS=SEES_ROOM), seconds=300)
     assert cured.code == 0, cured.err
     landed_once(full)
     assert left(full, OTHER[1], OTHER[3]) == before
@@ -85,6 +85,21 @@ def test_a_run_waits_for_room_in_the_store_and_goes_on_by_itself(full: Town, dis
     assert ran.code == 0, told + ran.err
     assert len(re.findall("disk is full", told)) == 1
     assert "Traceback" not in told + ran.err
+    landed_once(full)
+
+
+def test_a_build_into_a_full_store_and_its_death_there_lose_nothing(full: Town, disk: Path) -> None:
+    """A build writes past our client; a server that dies without room must keep what it had."""
+    assert full.run(*JUDGED).code == 0
+    ballast = fill(disk)
+    failed = ended(full.begin(*RUN, CITYLEDGER_PATIENCE_SECONDS="2"), seconds=400)
+    assert (failed.code, failed.error["code"]) == (Exit.UNAVAILABLE, "s3_full"), failed.err
+    full.s3.kill()
+    ballast.unlink()
+    full.s3.start()
+    cured = ended(full.begin(*RUN, CITYLEDGER_PATIENCE_SECONDS=SEES_ROOM), seconds=300)
+    assert cured.code == 0, cured.err
+    assert left(full, DATASET, PARTITION).published
     landed_once(full)
 
 
