@@ -53,7 +53,7 @@ def test_small_texts() -> None:
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
 @pytest.mark.parametrize("broken", [b"\x81", b"\x81\x30", b"\x81\x30\x81"])
 def test_a_broken_code_at_the_end_of_a_line_leaves_the_line_end(broken: bytes, end: str) -> None:
-    """Prevents the next record from being drawn into one that can't be decoded, and lost with it."""
+    """Prevents the next record from being drawn into the broken one and lost with it."""
     data = "表头".encode("gb18030") + b"\n" + b"a," + broken + end.encode() + b"b,2\n"
     lines = b"".join(decode_blocks(io.BytesIO(data), "gb18030", "x")).splitlines()
     assert len(lines) == 3

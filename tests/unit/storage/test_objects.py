@@ -294,7 +294,7 @@ def test_passing_overload_is_ridden_out() -> None:
 
     with HTTPServer(("127.0.0.1", 0), Busy) as server:
         Thread(target=server.serve_forever, daemon=True).start()
-        endpoint = S3Endpoint.parse(f"http://key:word@127.0.0.1:{server.server_port}")
+        endpoint = _endpoint(server)
         found = ObjectStore(endpoint).find("validated", "a")
         server.shutdown()
     assert found is not None
@@ -326,6 +326,10 @@ class Failing(BaseHTTPRequestHandler):
         """Tests keep quiet."""
 
 
+def _endpoint(server: HTTPServer) -> S3Endpoint:
+    return S3Endpoint.parse(f"http://key:secret@127.0.0.1:{server.server_port}")
+
+
 @contextmanager
 def failing(**answers: object) -> Iterator[tuple[ObjectStore, list[str]]]:
     """A store that stores nothing, and the requests that came to do so."""
@@ -333,7 +337,7 @@ def failing(**answers: object) -> Iterator[tuple[ObjectStore, list[str]]]:
     handler = type("Handler", (Failing,), {**answers, "puts": puts})
     with HTTPServer(("127.0.0.1", 0), handler) as server:
         Thread(target=server.serve_forever, daemon=True).start()
-        yield ObjectStore(S3Endpoint.parse(f"http://key:word@127.0.0.1:{server.server_port}")), puts
+        yield ObjectStore(_endpoint(server)), puts
         server.shutdown()
 
 
