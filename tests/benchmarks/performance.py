@@ -195,6 +195,12 @@ def _scale(result: Result) -> Iterator[Figure]:
     yield Figure("peak memory of any process", bench_scale.peak(result), "MB", limit)
 
 
+def _parts(result: Result) -> Iterator[Figure]:
+    for name, one in result["steps"].items():
+        limit = round(bench_scale.MEMORY_LIMIT_MB)
+        yield Figure(f"peak memory, {name}", one["peak_mb"], "MB", limit)
+
+
 def _dbt(result: Result) -> Iterator[Figure]:
     found = bench_dbt.ratios(result)
     yield Figure("dbt to the same SQL by hand", found["dbt"], "×", bench_dbt.LIMIT)
@@ -224,6 +230,7 @@ _FIGURES: dict[str, Callable[[Result], Iterator[Figure]]] = {
     "history": _history,
     "metrics": _metrics,
     "scale": _scale,
+    "parts": _parts,
     "dbt": _dbt,
     "orchestration": _orchestration,
     "contracts": _contracts,
