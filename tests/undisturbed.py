@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
-from cityledger.records import Publication, Standardisation
+from cityledger.records import Publication, Standardisation, Validation
 from cityledger.runner import Runner
 from cityledger.settings import Settings
 from cityledger.storage.database import Database
 from cityledger.storage.objects import ObjectStore
 from pydantic import SecretStr
+
+
+@dataclass(frozen=True, slots=True)
+class Undisturbed:
+    """What has become of the deliveries."""
+
+    validations: list[Validation]
+    built: Standardisation
+    published: Publication
 
 
 def undisturbed(
@@ -20,7 +30,7 @@ def undisturbed(
     s3_url: str,
     postgres_url: str,
     home: Path,
-) -> tuple[Standardisation, Publication]:
+) -> Undisturbed:
     """Run the deliveries of an installation into other, empty stores, without Airflow."""
     elsewhere = settings.model_copy(
         update={
@@ -33,12 +43,12 @@ def undisturbed(
     elsewhere.spool_dir.mkdir()
     Database.from_settings(elsewhere).migrate()
     ObjectStore.from_settings(elsewhere).ensure_buckets()
-    runner = Runner(elsewhere)
+    runner, validations = Runner(elsewhere), []
     for dataset, partition in deliveries:
         runner.extract_land(dataset, partition)
-        runner.parse_validate(dataset, partition)
+        validations.append(runner.parse_validate(dataset, partition))
         assert runner.release(dataset, partition).released
     built, published = runner.standardise(), runner.publish()
     assert built is not None
     assert published is not None
-    return built, published
+    return Undisturbed(validations, built, published)

@@ -401,7 +401,8 @@ class Outcome(Record):
 
     Attributes:
         run_id: UUID of the OpenLineage run of this stage.
-        status: ``success``, ``failure``, ``held`` or ``skipped`` (was already done).
+        status: ``success``, ``failure``, ``held``, ``skipped`` (was already done) or ``partial`` (a
+            step of the stage, which another attempt brings to its end).
         detail: The stage's record as JSON, or the error's where and fix.
     """
 

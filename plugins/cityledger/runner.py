@@ -219,10 +219,13 @@ class Runner:
         part_bytes = part_bytes or contract.layout.part_bytes
         if part_bytes is None or self._verdict(receipt, contract) is not None:
             return ()
-        with self._told_as_ours():
+        with self._stage(Stage.PARSE, dataset, partition, contract) as attempt:
+            attempt.status, attempt.delivery = "partial", receipt.delivery
+            attempt.inputs = [object_data(one) for one in receipt.objects]
             opened = partial(self._copies.open, otherwise=self.store.open)
             plan = split(receipt, contract, opened, part_bytes)
             self._shelf(receipt, contract).save_plan(plan)
+            attempt.detail = {"parts": len(plan.parts), "whole": plan.whole}
         if plan.whole:
             _log.info("%s/%s is judged as a whole: %s", dataset, partition, plan.whole)
         return tuple(part.number for part in plan.parts)
@@ -252,7 +255,7 @@ class Runner:
             self._stage(Stage.PARSE, dataset, partition, contract) as attempt,
         ):
             part = self._shelf(receipt, contract).part(number)
-            attempt.delivery = receipt.delivery
+            attempt.status, attempt.delivery = "partial", receipt.delivery
             attempt.inputs = [object_data(receipt.objects[part.object])]
             mark = parse_part(
                 part,
@@ -386,11 +389,12 @@ class Runner:
             parsing.delivery = validating.delivery = receipt.delivery
             parsing.inputs = validating.inputs = landed
             suite = self._suite(receipt, contract)
+            marks = self._marks(receipt, contract, amendments) if in_parts else []
             validation = validate(
                 receipt,
                 contract,
                 suite,
-                self._batches(receipt, contract, suite, amendments, in_parts=in_parts),
+                self._batches(receipt, contract, suite, amendments, marks),
                 store=self.store,
                 scratch_dir=self.settings.spool_dir,
                 progress=progress,
@@ -401,6 +405,8 @@ class Runner:
             parsing.detail = validation.model_dump(
                 mode="json", include={"accounting", "rejects", "drift"}
             )
+            if marks:
+                parsing.detail = {**parsing.detail, "gathered": len(marks)}
             validating.detail = validation.model_dump(
                 mode="json", include={"accounting", "quarantined_by_rule", *_DECIDED}
             )
@@ -425,28 +431,32 @@ class Runner:
 
         return PartShelf(self.store, receipt, contract)
 
+    def _marks(
+        self, receipt: Receipt, contract: Contract, amendments: Amendments
+    ) -> list[PartMark]:
+        """The marks of all parts; none when the delivery is to be read as a whole."""
+        from cityledger.lifecycle.parts.choose import usable_marks
+
+        marks, whole = usable_marks(self._shelf(receipt, contract), amendments)
+        if whole:
+            _log.info("%s/%s is judged as a whole: %s", contract.id, receipt.partition, whole)
+        return marks
+
     def _batches(
         self,
         receipt: Receipt,
         contract: Contract,
         suite: Suite,
         amendments: Amendments,
-        *,
-        in_parts: bool,
+        marks: list[PartMark],
     ) -> Batches:
         """The delivery's records: from its parts, or read as a whole."""
         from cityledger.lifecycle.parse import parse
-        from cityledger.lifecycle.parts.choose import usable_marks
         from cityledger.lifecycle.parts.gather import Gathered
 
-        if in_parts:
-            marks, whole = usable_marks(self._shelf(receipt, contract), amendments)
-            if marks:
-                scratch = self.settings.spool_dir
-                return Gathered(
-                    receipt, contract, suite, marks, store=self.store, scratch_dir=scratch
-                )
-            _log.info("%s/%s is judged as a whole: %s", contract.id, receipt.partition, whole)
+        if marks:
+            scratch = self.settings.spool_dir
+            return Gathered(receipt, contract, suite, marks, store=self.store, scratch_dir=scratch)
         return parse(
             receipt,
             contract,

@@ -4,8 +4,10 @@
   memory: for the first time, again, and after one contract has changed;
 * a task's start: its DAG file's own time with all contracts, in a process that has the modules in
   memory, as the scheduler's children do;
-* a real stack with all DAGs switched on, watched for a minute: the scheduler's loop and heartbeat,
-  processor time and memory; how soon a triggered task starts, how soon a new contract is a DAG.
+* a real stack with all DAGs switched on and none due, watched for a minute: the scheduler's loop
+  and heartbeat, processor time and memory; how soon a triggered task starts, how soon a new
+  contract is a DAG;
+* the same stack when all deliveries are due at once, as they are in the morning.
 """
 
 from __future__ import annotations
@@ -23,9 +25,10 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import psutil
 from cityledger.settings import PROJECT_DIR, get_settings
@@ -37,7 +40,9 @@ DEPARTMENTS = 40
 PARSE_LIMIT, TASK_LIMIT_MS = 10.0, 100.0
 #: Airflow calls a scheduler unhealthy whose heartbeat is older than 30 s.
 LOOP_LIMIT_MS, HEARTBEAT_LIMIT = 1_000.0, 15.0
-_LOOP_LIMIT = f"{LOOP_LIMIT_MS:.0f} ms"
+#: The scheduler's heartbeats are 5 s apart; a longer loop delays them.
+BUSY_LOOP_LIMIT_MS = 5_000.0
+_TIMEZONE = ZoneInfo("Asia/Shanghai")
 _DAGS = PROJECT_DIR / "dags"
 #: All DAGs are switched on, and the scheduler says how long each of its loops took.
 _AIRFLOW = {
@@ -90,16 +95,24 @@ def table(result: dict[str, Any]) -> str:
     stack = result.get("stack")
     if stack:
         lines += [
-            f"scheduler's loop, median   {stack['loop_ms']['median']:>14.0f} ms",
-            f"scheduler's loop, p95      {stack['loop_ms']['p95']:>14.0f} ms, limit {_LOOP_LIMIT}",
-            f"oldest heartbeat           {stack['heartbeat']:>15.1f} s, limit {HEARTBEAT_LIMIT} s",
+            f"all DAGs stored in         {stack['stored']:>15.1f} s",
             f"a triggered task starts in {stack['task_starts']:>15.1f} s",
             f"a new contract is a DAG in {stack['new_dag']:>15.1f} s",
-            f"all DAGs stored in         {stack['stored']:>15.1f} s",
+            "none is due:",
+            *_watched_lines(stack["idle"], LOOP_LIMIT_MS),
+            f"all are due, {stack['busy']['runs']:,} runs begun or waiting:",
+            *_watched_lines(stack["busy"], BUSY_LOOP_LIMIT_MS),
         ]
-        for part, one in stack["parts"].items():
-            lines.append(f"{part:<14} {one['cpu_percent']:>5.1f} % of a core, {one['mb']:>6.0f} MB")
     return "\n".join(lines)
+
+
+def _watched_lines(watched: dict[str, Any], limit: float) -> Iterator[str]:
+    loop = watched["loop_ms"]
+    yield f"  scheduler's loop, median {loop['median']:>16.0f} ms"
+    yield f"  scheduler's loop, p95    {loop['p95']:>16.0f} ms, limit {limit:,.0f} ms"
+    yield f"  oldest heartbeat         {watched['heartbeat']:>16.1f} s, limit {HEARTBEAT_LIMIT} s"
+    for part, one in watched["parts"].items():
+        yield f"  {part:<14} {one['cpu_percent']:>5.1f} % of a core, {one['mb']:>6.0f} MB"
 
 
 @contextmanager
@@ -135,13 +148,22 @@ def write_contracts(folder: Path, count: int) -> list[str]:
     lines = ["name: 测试市", 'code: "990100"', "areas: []", "departments:"]
     lines += [f"  - {{id: {one}, name: {one} (generated)}}" for one in departments]
     (folder / "city.yaml").write_text("\n".join(lines), encoding="utf-8")
-    return [_write_contract(folder, number) for number in range(count)]
+    # Airflow runs a new DAG at once whose last run was due within a tenth of a day.
+    return [_write_contract(folder, number, _hour(12)) for number in range(count)]
 
 
-def _write_contract(folder: Path, number: int) -> str:
+def _hour(later: int) -> int:
+    """The hour of the city's day in so many hours."""
+    return (datetime.now(_TIMEZONE).hour + later) % 24
+
+
+def _write_contract(folder: Path, number: int, hour: int) -> str:
     department, name = f"department_{number % DEPARTMENTS}", f"dataset_{number}"
     template = PROJECT_DIR / "contracts" / "hotline" / "tickets.odcs.yaml"
     text = template.read_text(encoding="utf-8")
+    text, found = re.subn(r'"0 \d+ \* \* \*"', f'"0 {hour} * * *"', text)
+    if found != 1:
+        raise AssertionError(f"{found} schedules in {template}")
     text = text.replace("hotline.tickets", f"{department}.{name}")
     text = text.replace("domain: hotline", f"domain: {department}")
     text = text.replace("- name: tickets", f"- name: {name}")
@@ -242,14 +264,27 @@ def _stack(folder: Path, seconds: float) -> dict[str, Any]:
             stored = _until(lambda: len(airflow.dag_ids()) >= len(datasets), begun)
             parts = {part.name: part.pid for part in info.parts if part.pid is not None}
             _await_rest(parts["dag-processor"])
-            watched = _watch(folder, airflow.url, parts, seconds)
+            idle = _watch(folder, airflow.url, parts, seconds)
             starts = _first_start(airflow, "dataset__department_0__dataset_0")
-            _write_contract(folder / "contracts", len(datasets))
-            made = f"dataset__department_{len(datasets) % DEPARTMENTS}__dataset_{len(datasets)}"
-            new = _until(lambda: made in airflow.dag_ids(), time.monotonic())
+            made = _write_contract(folder / "contracts", len(datasets), _hour(12))
+            dag_id = f"dataset__{made.replace('.', '__')}"
+            new = _until(lambda: dag_id in airflow.dag_ids(), time.monotonic())
+            busy = _busy(folder, airflow, parts, seconds, len(datasets))
     finally:
         cityledger_stack.down()
-    return {"stored": stored, **watched, "task_starts": starts, "new_dag": new}
+    return {"stored": stored, "task_starts": starts, "new_dag": new, "idle": idle, "busy": busy}
+
+
+def _busy(
+    folder: Path, airflow: Any, parts: dict[str, int], seconds: float, count: int
+) -> dict[str, Any]:
+    """The scheduler when all deliveries are due (and none has been handed in)."""
+    due = datetime.now(UTC) - timedelta(hours=2)
+    for number in range(count):
+        _write_contract(folder / "contracts", number, _hour(0))
+    _until(lambda: len(airflow.runs(due.isoformat())) > count / 10, time.monotonic())
+    watched = _watch(folder, airflow.url, parts, seconds)
+    return {**watched, "runs": len(airflow.runs(due.isoformat()))}
 
 
 def _until(condition: Any, begun: float) -> float:

@@ -179,6 +179,7 @@ class _Pages:
         self._datasets, self._rules = datasets, rules
         self._departments = sorted({dataset.split(".")[0] for dataset in datasets})
         self._journal = Journal(database)
+        self._undrawn = ""
         self._scores = ScoreBook(database, settings.contracts_dir)
         self._chance = random.Random(1)  # noqa: S311 - generated history, always the same
 
@@ -191,7 +192,7 @@ class _Pages:
             "dataset, new delivery": (self._dataset, self._deliver),
             "department, another each": (self._department, None),
             "department, new delivery": (self._department, self._deliver),
-            "drawing of a chart": (self._drawing, self._deliver),
+            "drawing of a chart": (lambda _: self._get(self._undrawn), self._deliver_and_look),
             "report, PDF": (lambda turn: self._department(turn, "/report?month=2026-03"), None),
         }
 
@@ -206,12 +207,13 @@ class _Pages:
     def _department(self, turn: int, what: str = "") -> str:
         return self._get(f"/departments/{self._departments[turn % len(self._departments)]}{what}")
 
-    def _drawing(self, turn: int) -> str:
-        """The page, and the first of its charts that has not been drawn."""
+    def _deliver_and_look(self, turn: int) -> None:
+        """Find a chart that has not been drawn: the first one of a page that has changed."""
+        self._deliver(turn)
         found = re.search(r'src="(/charts/[^"]+)"', self._dataset(turn))
         if found is None:
             raise RuntimeError("every chart of a changed page has been drawn before")
-        return self._get(found[1])
+        self._undrawn = found[1]
 
     def _deliver(self, turn: int) -> None:
         """The dataset whose page is asked for next hands in its newest day again."""

@@ -217,10 +217,15 @@ def _contracts(result: Result) -> Iterator[Figure]:
     yield Figure("a task's start pays", result["task_ms"], "ms", bench_contracts.TASK_LIMIT_MS)
     stack = result.get("stack")
     if stack:
-        limit = bench_contracts.LOOP_LIMIT_MS
-        yield Figure("scheduler's loop, p95", stack["loop_ms"]["p95"], "ms", limit)
-        limit = bench_contracts.HEARTBEAT_LIMIT
-        yield Figure("oldest heartbeat", stack["heartbeat"], "s", limit)
+        limits = {
+            "idle": bench_contracts.LOOP_LIMIT_MS,
+            "busy": bench_contracts.BUSY_LOOP_LIMIT_MS,
+        }
+        for when, limit in limits.items():
+            loop, heartbeat = stack[when]["loop_ms"]["p95"], stack[when]["heartbeat"]
+            yield Figure(f"scheduler's loop, {when}, p95", loop, "ms", limit)
+            most = bench_contracts.HEARTBEAT_LIMIT
+            yield Figure(f"oldest heartbeat, {when}", heartbeat, "s", most)
 
 
 _FIGURES: dict[str, Callable[[Result], Iterator[Figure]]] = {

@@ -9,6 +9,7 @@ The points:
 * ``parse``: the first batch of rows is read and not judged
 * ``validate``: all rows are judged and the files are stored; the commit mark is not written
 * ``dbt``: ten nodes of the build are done, the rest is not
+* ``part``: the files of a part of a large file are stored; its commit mark is not written
 * ``built``: dbt is done and the tables are committed; the build's own commit mark is not written
 """
 
@@ -26,6 +27,7 @@ from cityledger.ledger.journal import Journal
 from cityledger.runner import Runner
 
 FOLDER = "CITYLEDGER_TEST_PAUSES"
+BLOCK = 4096
 _NODES = 10
 _LONGEST = 240.0  # a test that forgot its task must not hold the machine
 
@@ -74,6 +76,19 @@ def _watch_parse() -> None:
     Parse.__iter__ = reading  # type: ignore[method-assign]
 
 
+def _watch_part() -> None:
+    from cityledger.lifecycle.parts.plan import PartShelf
+
+    _before(PartShelf, "save_mark", functools.partial(stop, "part"))
+
+
+def _read_small_blocks() -> None:
+    """Files of the tests are small; blocks of the usual 16 MiB would have no seams in them."""
+    from cityledger.lifecycle.readers import encoding
+
+    encoding.BLOCK = BLOCK
+
+
 def _watch_dbt() -> None:
     from dbt.cli.main import dbtRunner
 
@@ -93,6 +108,9 @@ def _watch_dbt() -> None:
 
 if FOLDER in os.environ:
     _before(Runner, "parse_validate", _watch_parse)
+    _before(Runner, "split", _read_small_blocks)
+    _before(Runner, "parse_part", _read_small_blocks)
+    _before(Runner, "parse_part", _watch_part)
     _before(Runner, "standardise", _watch_dbt)
     _before(Journal, "save_validation", functools.partial(stop, "validate"))
     _before(Journal, "save_standardisation", functools.partial(stop, "built"))

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import shutil
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import cityledger_stack
 import httpx
@@ -24,17 +21,16 @@ from cityledger.demo.summary import DaySummary
 from cityledger.ledger.journal import Journal
 from cityledger.settings import Settings, get_settings
 from cityledger.storage.database import Database
-from cityledger_stack import celery
 
 from tests.cluster import disturb
+from tests.cluster.conftest import WORKERS, worker_environment
 from tests.cluster.disturb import Disturbances, Step
-from tests.cluster.pausing import FOLDER
 from tests.conftest import stack_environment
 from tests.undisturbed import undisturbed
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(2400)]
 
-SCALE, SEED, WORKERS = 0.05, 3, 2
+SCALE, SEED = 0.05, 3
 
 STEPS = (
     Step("a worker is killed in the middle of parse", "parse", disturb.kill_worker),
@@ -46,16 +42,6 @@ STEPS = (
     Step("the database restarts during dbt", "dbt", disturb.restart_database, goes_on=True),
     Step("a worker is killed after dbt, before its mark", "built", disturb.kill_worker),
 )
-
-#: A dead worker is noticed within half a minute instead of two (docs/deployment.md has the
-#: production's values and reasons).
-QUICK = {
-    "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "20",
-    "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "5",
-    "AIRFLOW__SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "15",
-    "AIRFLOW__SCHEDULER__TASK_QUEUED_TIMEOUT": "60",
-    "AIRFLOW__SCHEDULER__TASK_QUEUED_TIMEOUT_CHECK_INTERVAL": "10",
-}
 
 
 @dataclass
@@ -76,28 +62,13 @@ class City:
 
 
 @pytest.fixture(scope="module")
-def home(server_dir: Path) -> Iterator[Path]:
-    """The stack's home, with the module that stops tasks where Airflow finds it."""
-    folder = server_dir / "cluster"
-    plugins = folder / "airflow" / "plugins"
-    plugins.mkdir(parents=True)
-    folder.chmod(0o711)
-    shutil.copy(Path(__file__).with_name("pausing.py"), plugins / "pausing.py")
-    yield folder
-    with stack_environment(folder):
-        cityledger_stack.down()
-
-
-@pytest.fixture(scope="module")
-def city(home: Path, server_dir: Path) -> Iterator[City]:
+def city(home: Path, pauses: Path) -> Iterator[City]:
     """The day and everything that happens in it."""
-    pauses = server_dir / "pauses"
-    pauses.mkdir()
     # The api-server waits for a database that restarts, and so must its client.
     patch = pytest.MonkeyPatch()
     patch.setattr(airflow_client, "_TIMEOUT_SECONDS", 180.0)
     began = datetime.now(UTC).isoformat()
-    with stack_environment(home, **QUICK, **_pausing(pauses)), ExitStack() as after:
+    with stack_environment(home, **worker_environment(pauses)), ExitStack() as after:
         cityledger_stack.up(workers=WORKERS)
         settings = get_settings()
         key = generate(settings.drop_dir, scale=SCALE, seed=SEED)
@@ -108,13 +79,6 @@ def city(home: Path, server_dir: Path) -> Iterator[City]:
         after.callback(patch.undo)
         summary = Day(settings, places, disturbances).run()
         yield City(key, settings, Journal(database), summary, disturbances, began)
-
-
-def _pausing(folder: Path) -> dict[str, str]:
-    usual = celery.options(broker_url="", workers=WORKERS, slots=4, log_port=1)
-    config: dict[str, Any] = json.loads(usual["CELERY__EXTRA_CELERY_CONFIG"])
-    config["imports"] = [*config["imports"], "pausing"]
-    return {FOLDER: str(folder), "AIRFLOW__CELERY__EXTRA_CELERY_CONFIG": json.dumps(config)}
 
 
 @pytest.fixture
@@ -171,13 +135,13 @@ def test_the_published_figures_are_those_of_an_undisturbed_run(
     city: City, s3_url: str, postgres_url: str, tmp_path: Path
 ) -> None:
     """To the digit, whoever runs the stages and whatever dies meanwhile."""
-    built, published = undisturbed(
+    whole = undisturbed(
         city.settings, city.deliveries, s3_url=s3_url, postgres_url=postgres_url, home=tmp_path
     )
     newest = city.journal.latest_standardisation()
     assert newest is not None
-    assert newest.digests == built.digests
-    assert city.summary.content_sha256 == published.content_sha256
+    assert newest.digests == whole.built.digests
+    assert city.summary.content_sha256 == whole.published.content_sha256
 
 
 def test_logs_of_a_task_are_read_from_its_worker(city: City, airflow: AirflowClient) -> None:

@@ -166,13 +166,13 @@ def test_a_killed_task_ends_in_the_same_tables(
 ) -> None:
     """A process that dies half-way must leave neither a gap nor a row too many."""
     assert city.killer.killed == {"parse_validate", STANDARDISE}
-    built, published = undisturbed(
+    whole = undisturbed(
         city.settings, city.deliveries, s3_url=s3_url, postgres_url=postgres_url, home=tmp_path
     )
     newest = city.journal.latest_standardisation()
     assert newest is not None
-    assert newest.digests == built.digests
-    assert city.summary.content_sha256 == published.content_sha256
+    assert newest.digests == whole.built.digests
+    assert city.summary.content_sha256 == whole.published.content_sha256
 
 
 @dataclass

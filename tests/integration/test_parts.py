@@ -85,7 +85,11 @@ def test_parts_through_the_runner(runner: Runner) -> None:
     assert validation.accounting.quarantined
     assert left(runner) == []
     parsed = runner.journal.outcomes(*PLACE, Stage.PARSE)
-    assert [one.status for one in parsed] == ["success"] * (len(numbers) + 2)
+    # Newest first: gathered, each part and one of them again, split.
+    steps = ["partial"] * (len(numbers) + 2)
+    assert [one.status for one in parsed] == ["success", *steps]
+    assert parsed[-1].detail == {"parts": len(numbers), "whole": ""}
+    assert parsed[0].detail["gathered"] == len(numbers)
     assert sorted(one.detail["part"] for one in parsed if "part" in one.detail) == sorted(
         [*numbers, numbers[0]]
     )

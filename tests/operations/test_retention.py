@@ -13,6 +13,7 @@ from cityledger.errors import BadInputError, CityLedgerError
 from cityledger.ledger.log import checkpoint
 from cityledger.ledger.log.landed import verify_landed
 from cityledger.ledger.log.verify import verify
+from cityledger.lifecycle.parts.plan import PartShelf, Plan
 from cityledger.operations.retention import remove
 from cityledger.operations.retention.book import RetentionBook
 from cityledger.operations.retention.hold import keep_held, place_hold, release_hold
@@ -23,6 +24,7 @@ from cityledger.runner import Runner
 from cityledger.settings import Settings
 from cityledger.storage import duck
 from cityledger.storage.database import Database
+from cityledger.storage.keys import PARTS
 from cityledger.storage.objects import LAKE, LANDING, QUARANTINE, VALIDATED
 from cityledger.storage.operator_store import OperatorStore
 from pydantic import SecretStr
@@ -98,6 +100,21 @@ def test_personal_data_goes_and_the_ledger_says_why(town: Runner) -> None:
         (store.bucket(bucket), key) for bucket, key in personal
     }
     assert remove_due(settings, LATER, **WHO).deliveries == ()
+
+
+def test_parts_without_a_verdict_go_with_their_delivery(town: Runner) -> None:
+    """Names and telephone numbers that lie for ever where no task comes by any more."""
+    settings = town.settings
+    store = OperatorStore.from_settings(settings)
+    receipt = town.landed(PERSONAL, PARTITION)
+    shelf = PartShelf(store, receipt, town.contract(PERSONAL))
+    shelf.save_plan(Plan(whole="a task that was never run again"))
+    other = PartShelf(store, town.landed(*PLAIN), town.contract(PLAIN[0]))
+    other.save_plan(Plan(whole="not personal"))
+    _settle(town)
+    remove_due(settings, LATER, **WHO)
+    assert list(store.list(LAKE, PARTS)) == [other.key("plan.json")]
+    assert _keys(settings, PERSONAL) == set()
 
 
 @pytest.mark.drill

@@ -19,7 +19,12 @@ from cityledger.records import Stage
 from cityledger.settings import get_settings
 from cityledger.storage.database import Database
 
-_MARKS = {"success": "[green]✓[/]", "skipped": "[green]✓[/]", "held": "[yellow]‖[/]"}
+_MARKS = {
+    "success": "[green]✓[/]",
+    "skipped": "[green]✓[/]",
+    "held": "[yellow]‖[/]",
+    "partial": "[yellow]…[/]",
+}
 _FAILED = "[red]✗[/]"
 _SHORT = dict(zip(Stage, ("ext", "land", "parse", "val", "rel", "std", "pub"), strict=True))
 
@@ -37,8 +42,8 @@ def status(
 ) -> None:
     """Show the stack's parts, and what became of each dataset and partition at each stage.
 
-    ✓ done, ‖ held for a steward, ✗ failed (with its code); a blank cell was never tried. The last
-    figure counts validated rows; --json has them all.
+    ✓ done, … done in part, ‖ held for a steward, ✗ failed (with its code); a blank cell was never
+    tried. The last figure counts validated rows; --json has them all.
     """
     parts = cityledger_stack.status()
     matrix: list[MatrixRow] = []

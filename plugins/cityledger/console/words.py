@@ -55,6 +55,7 @@ DELIVERY = {
 OUTCOME = {
     "success": mark("done"),
     "skipped": mark("was done already"),
+    "partial": mark("one step of it done"),
     "held": mark("held"),
     "failure": mark("failed"),
 }
@@ -112,6 +113,7 @@ TONE = {
     "passed": "good",
     "success": "good",
     "skipped": "good",
+    "partial": "good",
     "released": "good",
     "A": "good",
     "B": "good",

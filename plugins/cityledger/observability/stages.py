@@ -24,7 +24,7 @@ log = logging.getLogger("cityledger.stage")
 # Python prints what nobody handles; the command line says in its own words what failed.
 log.addHandler(logging.NullHandler())
 
-_GOOD: Final = frozenset({"success", "pass", "no-op", "skipped", "warn"})
+_GOOD: Final = frozenset({"success", "pass", "no-op", "skipped", "partial", "warn"})
 
 
 class Told:

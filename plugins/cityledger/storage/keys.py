@@ -9,6 +9,9 @@ from collections.abc import Iterable
 
 from cityledger.contracts.identity import DatasetId
 
+#: Of the lake's bucket; what lies below is gone when a delivery is judged.
+PARTS = "parts/"
+
 _UNSAFE = re.compile(r"[^\w.\-]+")
 _STEM_BYTES = 160
 _SUFFIX = re.compile(r"(?:\.[A-Za-z0-9]{1,8}){1,2}$")
@@ -105,4 +108,4 @@ def part_key(
     dataset: DatasetId, partition: str, delivery: str, contract_sha256: str, name: str
 ) -> str:
     """Key of what the parts of a large delivery leave for each other, until it is judged."""
-    return f"parts/{_judged(dataset, partition, delivery, contract_sha256, '')}/{name}"
+    return f"{PARTS}{_judged(dataset, partition, delivery, contract_sha256, '')}/{name}"

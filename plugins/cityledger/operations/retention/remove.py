@@ -17,7 +17,8 @@ from cityledger.operations.retention.standing import Standing, standings
 from cityledger.records import ObjectRef, Record
 from cityledger.settings import Settings
 from cityledger.storage.database import Database
-from cityledger.storage.objects import LANDING, QUARANTINE, VALIDATED
+from cityledger.storage.keys import PARTS
+from cityledger.storage.objects import LAKE, LANDING, QUARANTINE, VALIDATED
 from cityledger.storage.operator_store import OperatorStore
 
 
@@ -39,7 +40,7 @@ def remove_due(settings: Settings, now: datetime, *, reason: str, by: str) -> Re
     """Remove every delivery of personal data whose time is over, unless a hold keeps it.
 
     Gone are its landed files (once their lock has ended), corrections, validated and quarantined
-    rows; the receipt stays. The lake's next build is without it.
+    rows, and what its parts have left; the receipt stays. The lake's next build is without it.
 
     Args:
         settings: Which installation.
@@ -105,8 +106,9 @@ def _objects(
             correction.file.model_dump(include=set(ObjectRef.model_fields))
         )
     folder = f"{DatasetId.parse(place.dataset).prefix}/{place.partition}/{place.delivery}-"
-    for bucket in (VALIDATED, QUARANTINE):
-        for key in store.list(bucket, folder):
+    # Parts are there as long as the delivery has no verdict.
+    for bucket, prefix in ((VALIDATED, folder), (QUARANTINE, folder), (LAKE, PARTS + folder)):
+        for key in store.list(bucket, prefix):
             found = store.find(bucket, key)
             if found is not None:
                 yield found
@@ -123,7 +125,7 @@ def _remove_all(
         for one in known
         if one.holds
     }
-    logical = {store.bucket(name): name for name in (LANDING, VALIDATED, QUARANTINE)}
+    logical = {store.bucket(name): name for name in (LANDING, VALIDATED, QUARANTINE, LAKE)}
     count, locked = 0, []
     for removal in removals:
         if (removal.dataset, removal.partition, removal.delivery) in held:
