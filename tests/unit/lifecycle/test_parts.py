@@ -283,6 +283,15 @@ def test_parts_give_what_the_whole_gives(
             assert not isinstance(whole, Validation)
 
 
+@pytest.mark.parametrize("block", range(200, 330, 10))
+def test_the_last_lines_may_end_otherwise(build: Any, block: int) -> None:
+    """A batch that ends elsewhere than the whole file's makes another file of the same rows."""
+    data = (HEAD + rows(40) + rows(3, 97).replace("\n", "\r")).encode()
+    with blocks_of(block):
+        house = build(data)
+        assert in_parts(house, 1) == house.whole()
+
+
 def in_parts(house: House, part_bytes: int) -> Validation:
     """Judge by at least three parts."""
     plan = house.plan(part_bytes)

@@ -24,14 +24,14 @@ class Resume(Record):
         delimiter: One character.
         names: Contract column per file column, None for those not read.
         line: Physical line on which the part starts, 1-based.
-        first_read: Bytes of the first block, so that blocks end where the whole file's do.
+        at_hand: Bytes of the part that the whole file's reader has already read.
     """
 
     codec: str | None
     delimiter: str
     names: tuple[str | None, ...]
     line: int
-    first_read: int
+    at_hand: int
 
 
 class Part(Record):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import chain
 from typing import BinaryIO
 
 from cityledger.contracts.model import Contract
@@ -48,9 +47,9 @@ def read_part(stream: BinaryIO, part: Part, contract: Contract, where: str) -> I
 
 
 def _resume(window: ByteStream, at: Resume, contract: Contract, where: str) -> Iterator[Chunk]:
-    source = chain([read_exactly(window, at.first_read)], blocks(window, encoding.BLOCK))
+    at_hand = read_exactly(window, at.at_hand)
     return resume_csv(
-        decode_settled(source, at.codec),
+        decode_settled(at_hand, blocks(window, encoding.BLOCK), at.codec),
         contract,
         where,
         delimiter=at.delimiter,

@@ -13,7 +13,6 @@ from typing import BinaryIO
 from cityledger.contracts.model import Contract
 from cityledger.errors import BadInputError
 from cityledger.lifecycle.parts.plan import Part, Plan, Resume
-from cityledger.lifecycle.readers import encoding
 from cityledger.lifecycle.readers.archives import members
 from cityledger.lifecycle.readers.csv import Top, find_top
 from cityledger.lifecycle.readers.encoding import begin, in_utf8, settled_codec, whole_lines
@@ -115,7 +114,7 @@ def _cuts(
                     delimiter=skimmer.top.delimiter,
                     names=skimmer.top.header.names,
                     line=line,
-                    first_read=source.count + encoding.BLOCK - position,
+                    at_hand=source.count - position,
                 ),
             )
 

@@ -132,14 +132,15 @@ def settled_codec(data: bytes, codec: str, where: str) -> str | None:
     return None if data.isascii() else _settle(data, codec, where)
 
 
-def decode_settled(source: Iterator[bytes], codec: str | None) -> Iterator[bytes]:
+def decode_settled(at_hand: bytes, source: Iterator[bytes], codec: str | None) -> Iterator[bytes]:
     """The rest of a file whose encoding is known: blocks as :func:`decode_blocks` makes them.
 
     Args:
-        source: Bytes from the start of a line on.
+        at_hand: Bytes from the start of a line on; the rest of a block whose lines are read.
+        source: The blocks after it.
         codec: As :func:`settled_codec` found it.
     """
-    return (in_utf8(data, codec) for data in whole_lines(source))
+    return (in_utf8(data, codec) for data in whole_lines(source, at_hand))
 
 
 def in_utf8(data: bytes, codec: str | None) -> bytes:
@@ -244,9 +245,13 @@ def _incremental(source: Iterator[bytes], codec: str) -> Iterator[bytes]:
     yield decoder.decode(b"", final=True).encode("utf-8", "surrogateescape")
 
 
-def whole_lines(source: Iterator[bytes]) -> Iterator[bytes]:
-    """Cut blocks at line ends, where no multi-byte sequence can be open."""
-    carry = b""
+def whole_lines(source: Iterator[bytes], carry: bytes = b"") -> Iterator[bytes]:
+    """Cut blocks at line ends, where no multi-byte sequence can be open.
+
+    Args:
+        source: The blocks.
+        carry: What a former block has left of its last line.
+    """
     for block in source:
         end = block.rfind(b"\n") + 1
         if end:
