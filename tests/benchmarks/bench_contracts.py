@@ -315,7 +315,7 @@ def _cpu(pid: int) -> float:
     total = sum(process.cpu_times()[:4])
     for child in process.children(recursive=True):
         try:
-            total += sum(child.cpu_times()[:2])
+            total += sum(child.cpu_times()[:4])
         except psutil.NoSuchProcess:
             continue
     return float(total)
