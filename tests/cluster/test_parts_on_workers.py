@@ -35,7 +35,7 @@ pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1200)]
 
 PLACE = ("gov_services.service_cases", "2026-03-31")
 KILL = Step("a worker is killed in the middle of a part", "part", disturb.kill_worker)
-PART_BYTES = 60_000
+PART_BYTES = 15_000
 
 
 @dataclass

@@ -106,6 +106,12 @@ def test_a_delivery_whose_parts_are_not_all_there_is_read_whole(runner: Runner) 
     receipt = runner.extract_land(*PLACE)
     numbers = runner.split(*PLACE, part_bytes=PART_BYTES)
     runner.parse_part(*PLACE, numbers[0])
+    (row,) = runner.journal.matrix()
+    assert row.stages[Stage.PARSE].status == "partial"
+    shown = CliRunner(env={"COLUMNS": "200"}).invoke(app, ["status", DATASET]).output
+    (line,) = (line for line in shown.splitlines() if line.startswith(DATASET))
+    assert "…" in line
+    assert "✗" not in line
     with pytest.raises(CityLedgerError) as caught:
         runner.parse_part(*PLACE, 99)
     assert caught.value.code == "no_such_part"

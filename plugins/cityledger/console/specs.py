@@ -1,11 +1,13 @@
 """Vega-Lite specifications, written by Altair: lines, scores by day, deliveries by day.
 
-Marks differ by shape or dash as well as by colour.
+Marks differ by shape or dash as well as by colour. Altair takes some 20 ms for a specification, of
+which nothing but the figures changes from page to page: what it has written is kept without them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import altair as alt
@@ -26,6 +28,8 @@ DELIVERY_MARKS = {
     "missing": ("#c23a54", "cross"),
     "not_due": ("#7d7f86", "stroke"),
 }
+_FIGURES = alt.NamedData(name="figures")
+_KEPT = 200  # each some 3 kB
 #: One page holds any number of charts; their own drawings are as wide as this, in px.
 _WIDTH = 620
 
@@ -44,11 +48,21 @@ def lines(
         bounds: Of the upright axis; None fits the figures.
         levels: Named horizontal lines: a target, a threshold.
     """
-    names = list(dict.fromkeys(point.series for point in points))
+    names = tuple(dict.fromkeys(point.series for point in points))
     rows = [{"s": point.series, "x": point.at, "y": point.value} for point in points]
+    return _filled(_lines(names, unit, bounds, tuple(levels)), rows)
+
+
+@lru_cache(_KEPT)
+def _lines(
+    names: tuple[str, ...],
+    unit: str,
+    bounds: tuple[float, float] | None,
+    levels: tuple[tuple[str, float], ...],
+) -> dict[str, Any]:
     scale = alt.Scale(domain=list(bounds), nice=False) if bounds else alt.Scale(zero=False)
     legend = alt.Legend(title=None, orient="bottom", columns=3) if len(names) > 1 else None
-    base = alt.Chart(_data(rows)).encode(
+    base = alt.Chart(_FIGURES).encode(
         x=_days(),
         y=alt.Y("y:Q", title=unit or None, scale=scale, axis=alt.Axis(tickCount=5)),
         color=alt.Color("s:N", scale=_scale(names, SERIES), legend=legend),
@@ -69,9 +83,14 @@ def heat(cells: Iterable[tuple[str, str, float | None]], unit: str) -> dict[str,
         unit: Title of the legend.
     """
     rows = [{"r": row, "x": at, "v": value} for row, at, value in cells if value is not None]
+    return _filled(_heat(unit), rows)
+
+
+@lru_cache(_KEPT)
+def _heat(unit: str) -> dict[str, Any]:
     classes = alt.Scale(type="threshold", domain=list(HEAT_BOUNDS), range=list(HEAT))
     chart = (
-        alt.Chart(_data(rows))
+        alt.Chart(_FIGURES)
         .mark_rect()
         .encode(
             x=_days(),
@@ -93,12 +112,17 @@ def calendar(marks: Iterable[tuple[str, str, str]], states: Mapping[str, str]) -
     """
     rows = [{"r": row, "x": at, "s": states[state]} for row, at, state in marks]
     present = {row["s"] for row in rows}
-    shown = [state for state in DELIVERY_MARKS if states[state] in present]
-    names = [states[state] for state in shown]
+    shown = tuple((state, states[state]) for state in DELIVERY_MARKS if states[state] in present)
+    return _filled(_calendar(shown), rows)
+
+
+@lru_cache(_KEPT)
+def _calendar(shown: tuple[tuple[str, str], ...]) -> dict[str, Any]:
+    names = [name for _, name in shown]
     legend = alt.Legend(title=None, orient="bottom", columns=5)
-    colours, shapes = ([DELIVERY_MARKS[state][part] for state in shown] for part in (0, 1))
+    colours, shapes = ([DELIVERY_MARKS[state][part] for state, _ in shown] for part in (0, 1))
     chart = (
-        alt.Chart(_data(rows))
+        alt.Chart(_FIGURES)
         .mark_point(filled=True, size=90, opacity=1)
         .encode(
             x=_days(),
@@ -139,15 +163,16 @@ def _tooltips(*fields: str) -> list[alt.Tooltip]:
 def _levels(levels: Sequence[tuple[str, float]]) -> list[alt.Chart]:
     drawn: list[alt.Chart] = []
     for name, value in levels:
-        level = alt.Chart(_data([{"y": value, "n": name}]))
+        level = alt.Chart(alt.InlineData(values=[{"y": value, "n": name}]))
         drawn.append(level.mark_rule(strokeDash=[5, 4], color="currentColor").encode(y="y:Q"))
         text = level.mark_text(align="left", dy=-6, dx=4, color="currentColor")
         drawn.append(text.encode(y="y:Q", x=alt.value(0), text="n:N"))
     return drawn
 
 
-def _data(rows: list[dict[str, Any]]) -> alt.InlineData:
-    return alt.InlineData(values=rows)
+def _filled(spec: Mapping[str, Any], rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """A kept specification with its figures."""
+    return {**spec, "datasets": {**spec.get("datasets", {}), _FIGURES.name: rows}}
 
 
 def _spec(chart: Any) -> dict[str, Any]:
