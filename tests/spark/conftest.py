@@ -55,8 +55,7 @@ def engine(
         with running(server, logs=engine_dir):
             yield server.address, "s3://"
         return
-    mount = mounted(engine_dir, store)
-    with running(mount, logs=engine_dir), apache_spark(engine_dir) as connect:
+    with mounted(engine_dir, store), apache_spark(engine_dir) as connect:
         yield connect.address, f"file://{engine_dir}/buckets/"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import socket
+import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -73,8 +74,17 @@ def sail(folder: Path, s3_url: str) -> Listening:
     )
 
 
-def mounted(folder: Path, store: SeaweedFS) -> Server:
+@contextmanager
+def mounted(folder: Path, store: SeaweedFS) -> Iterator[None]:
     """The object store's buckets as a folder: the pyspark wheel has no S3 file system."""
+    mount = _mount(folder, store)
+    with running(mount, logs=folder):
+        yield
+        # Nobody can remove the folder of a mount whose server is gone.
+        subprocess.run(["umount", "--lazy", mount.target], check=True)
+
+
+def _mount(folder: Path, store: SeaweedFS) -> Mount:
     secret = store.internal_secret
     keys = ("SIGNING", "SIGNING_READ", "FILER_SIGNING", "FILER_SIGNING_READ")
     filer = f"{LOOPBACK}:{store.ports['filer']}.{store.ports['filer.grpc']}"
