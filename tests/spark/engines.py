@@ -79,9 +79,11 @@ def mounted(folder: Path, store: SeaweedFS) -> Iterator[None]:
     """The object store's buckets as a folder: the pyspark wheel has no S3 file system."""
     mount = _mount(folder, store)
     with running(mount, logs=folder):
-        yield
-        # Nobody can remove the folder of a mount whose server is gone.
-        subprocess.run(["umount", "--lazy", mount.target], check=True)
+        try:
+            yield
+        finally:
+            # Nobody can remove the folder of a mount whose server is gone.
+            subprocess.run(["umount", "--lazy", mount.target], check=True)
 
 
 def _mount(folder: Path, store: SeaweedFS) -> Mount:
